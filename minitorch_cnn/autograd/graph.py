@@ -1,0 +1,512 @@
+"""The graph of recorded operations, and the walk over it that finds gradients.
+
+Every recorded operation is a `Node` with an edge for each input: to the node that made it, or to
+the leaf tensor itself. Nodes are numbered as they are made, so an operation's number is above
+those of everything it was computed from: walking by falling number meets each node after all that
+used it, with no recursion however deep the graph.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from ..device import Device, cpu, launch
+from ..dtypes import DType, float32
+from ..tensor import Tensor, method, wrap
+
+__all__ = ["GradMode", "Node", "backward", "enable_grad", "grad", "inference_mode",
+           "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# ---------------------------------------------------------------------- is anything recorded?
+
+
+class _Recording(threading.local):
+    enabled = True
+
+
+recording = _Recording()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return recording.enabled
+
+
+class GradMode:
+    """Records or does not record, inside a `with` block or a decorated function."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(recording.enabled)
+        recording.enabled = self.enabled
+
+    def __exit__(self, *error: object) -> None:
+        recording.enabled = self._before.pop()
+
+    def __call__(self, function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with GradMode(self.enabled):
+                return function(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+class no_grad(GradMode):
+    """Do not record operations: `with no_grad(): ...`, or `@no_grad()` on a function.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = super().__new__(cls)
+        if function is not None:  # @no_grad, without brackets
+            GradMode.__init__(self, False)
+            return self(function)
+        return self
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+class enable_grad(GradMode):
+    """Record operations, inside `no_grad` too."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = super().__new__(cls)
+        if function is not None:
+            GradMode.__init__(self, True)
+            return self(function)
+        return self
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+class set_grad_enabled(GradMode):
+    """Record or not, from now on as a call, within the block as a context."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self._before.append(recording.enabled)
+        recording.enabled = self.enabled
+
+    def __enter__(self) -> None:
+        recording.enabled = self.enabled
+
+
+class inference_mode(GradMode):
+    """As `no_grad`. PyTorch further forbids later use of the results in recorded operations; here
+    they are ordinary tensors."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        self = super().__new__(cls)
+        if callable(mode):
+            GradMode.__init__(self, False)
+            return self(mode)
+        return self
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
+
+
+# ---------------------------------------------------------------------- nodes
+
+_numbers = itertools.count()
+
+Edge = tuple[Any, int]
+"""A node and the number of its output; or a leaf tensor and 0."""
+
+
+class Node:
+    """One recorded operation."""
+
+    __slots__ = ("__weakref__", "device", "edges", "hooks", "number", "results", "retaining")
+
+    edges: tuple[Edge | None, ...]
+    results: tuple[tuple[tuple[int, ...], DType], ...]
+    """Shape and type of every output."""
+
+    def __init__(self, inputs: Iterable[Tensor | None], outputs: Sequence[Tensor]) -> None:
+        self.edges = tuple([edge(t) if t is not None and t.requires_grad else None for t in inputs])
+        self.number = next(_numbers)
+        self.device = outputs[0].device
+        self.results = tuple([(t._buffer.shape, t.dtype) for t in outputs])
+        self.hooks: dict[int, dict[int, Callable[[Tensor], Any]]] | None = None
+        self.retaining: dict[int, Any] | None = None
+
+    def name(self) -> str:
+        """What PyTorch would print: MulBackward0."""
+        return f"{type(self).__name__}Backward0"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The nodes behind the inputs, None for leaves."""
+        return tuple(
+            [(e[0], e[1]) if e is not None and isinstance(e[0], Node) else (None, 0)
+             for e in self.edges]
+        )
+
+    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+        """Gradients of the inputs from those of the outputs."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Let go of what was kept for `backward`."""
+
+    def zeros(self, index: int) -> Tensor:
+        """A gradient of nothing but zeros for an output that nobody used."""
+        shape, dtype = self.results[index]
+        return zeros(shape, dtype, self.device)
+
+
+def zeros(shape: tuple[int, ...], dtype: DType, device: Device) -> Tensor:
+    """A tensor of zeros."""
+    buffer = device.empty(shape, dtype.numpy)
+    launch(device, "shape.fill", buffer, 0)
+    return wrap(buffer, dtype, device)
+
+
+def edge(tensor: Tensor) -> Edge:
+    """Where a tensor's gradient goes."""
+    return (tensor, 0) if tensor._node is None else (tensor._node, tensor._index)
+
+
+# ---------------------------------------------------------------------- the walk
+
+
+def _walk(
+    roots: list[tuple[Edge, Tensor]],
+    retain_graph: bool,
+    create_graph: bool,
+    wanted: list[Edge] | None = None,
+) -> dict[tuple[int, int], tuple[Any, Tensor]]:
+    """Carry gradients from the roots through the graph.
+
+    Returns those that reach leaves or, given `wanted` edges, these alone: by (id, output number),
+    the edge's target and its gradient.
+    """
+    nodes = _reachable([target for (target, _), _ in roots if isinstance(target, Node)])
+    if wanted is not None:
+        nodes = _leading_to(nodes, wanted)
+    known = {id(node) for node in nodes}
+    watched = None if wanted is None else {(id(target), i) for target, i in wanted}
+    pending: dict[int, list[Tensor | None]] = {}
+    arrived: dict[tuple[int, int], tuple[Any, Tensor]] = {}
+
+    def deposit(target: Any, index: int, g: Tensor) -> None:
+        if id(target) in known:
+            slots = pending.setdefault(id(target), [None] * len(target.results))
+            before = slots[index]
+            slots[index] = g if before is None else before + g
+        elif isinstance(target, Tensor) and (watched is None or (id(target), 0) in watched):
+            entry = arrived.get((id(target), 0))
+            arrived[id(target), 0] = (target, g if entry is None else entry[1] + g)
+
+    with GradMode(create_graph):
+        while roots:
+            (target, index), g = roots.pop()
+            deposit(target, index, g)
+        for node in nodes:
+            grads = pending.pop(id(node), None)
+            if grads is None:
+                continue
+            if node.hooks or node.retaining:
+                _call_hooks(node, grads)
+            if watched:
+                for i, known_grad in enumerate(grads):
+                    if known_grad is not None and (id(node), i) in watched:
+                        arrived[id(node), i] = (node, known_grad)
+            found = node.backward(grads)
+            if not retain_graph:
+                node.release()
+            for e, gradient in zip(node.edges, found):
+                if e is not None and gradient is not None:
+                    deposit(*e, gradient)
+    return arrived
+
+
+def _reachable(starts: list[Node]) -> list[Node]:
+    """All nodes that the starts were computed from, latest first."""
+    seen = {id(node): node for node in starts}
+    stack = list(seen.values())
+    while stack:
+        for e in stack.pop().edges:
+            if e is not None and isinstance(e[0], Node) and id(e[0]) not in seen:
+                seen[id(e[0])] = e[0]
+                stack.append(e[0])
+    return sorted(seen.values(), key=lambda node: node.number, reverse=True)
+
+
+def _leading_to(nodes: list[Node], wanted: list[Edge]) -> list[Node]:
+    """Those of the nodes whose gradients are wanted or lead to one that is."""
+    targets = {id(target) for target, _ in wanted}
+    useful: set[int] = set()
+    for node in reversed(nodes):
+        if id(node) in targets or any(
+            e is not None and (id(e[0]) in targets or id(e[0]) in useful) for e in node.edges
+        ):
+            useful.add(id(node))
+    return [node for node in nodes if id(node) in useful]
+
+
+def _call_hooks(node: Node, grads: list[Tensor | None]) -> None:
+    for i, g in enumerate(grads):
+        if g is None:
+            continue
+        if node.hooks and i in node.hooks:
+            grads[i] = g = _hooked(g, node.hooks[i])
+        if node.retaining and i in node.retaining and (tensor := node.retaining[i]()) is not None:
+            tensor._grad = g if tensor._grad is None else tensor._grad + g
+
+
+def _hooked(g: Tensor, hooks: dict[int, Callable[[Tensor], Any]]) -> Tensor:
+    """The gradient after the hooks, each of which may replace it."""
+    for hook in list(hooks.values()):
+        new = hook(g)
+        if new is not None:
+            if not isinstance(new, Tensor) or new.shape != g.shape:
+                raise RuntimeError(
+                    f"a gradient hook must return None or a Tensor of shape {tuple(g.shape)}, "
+                    f"not {tuple(new.shape) if isinstance(new, Tensor) else new!r}"
+                )
+            g = new
+    return g
+
+
+def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
+    """leaf.grad += holder.pop()"""
+    g = holder.pop()
+    if leaf._hooks and leaf._node is None:
+        g = _hooked(g, leaf._hooks)
+    before = leaf._grad
+    if create_graph:
+        leaf._grad = g if before is None else before + g
+    elif before is not None:
+        launch(leaf.device, "elementwise.add", before._buffer, g._buffer, before._buffer)
+        before._bump()
+    elif _references(g) == _alone() and g._buffer.base is None and g.is_contiguous():
+        leaf._grad = g.detach()  # nobody else can see this memory: it need not be copied
+    else:
+        copy = g.device.empty(g._buffer.shape, g.dtype.numpy)
+        launch(g.device, "shape.copy", g._buffer, copy)
+        leaf._grad = wrap(copy, g.dtype, g.device)
+
+
+def _references(g: Tensor) -> tuple[int, int]:
+    """How many references there are to a tensor and to its buffer."""
+    return sys.getrefcount(g), sys.getrefcount(g._buffer)
+
+
+@functools.cache
+def _alone() -> tuple[int, int]:
+    """What `_references` counts for a tensor that only its caller holds."""
+    g = zeros((), float32, cpu)
+    return _references(g)
+
+
+def _roots(
+    outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> list[tuple[Edge, Tensor]]:
+    if len(outputs) != len(gradients):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    roots = []
+    for i, (output, g) in enumerate(zip(outputs, gradients)):
+        if not output.requires_grad:
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn"
+            )
+        if g is None:
+            if output._buffer.size != 1:
+                raise RuntimeError(
+                    "grad can be implicitly created only for scalar outputs, "
+                    f"not for shape {tuple(output.shape)}"
+                )
+            buffer = output.device.empty(output._buffer.shape, output.dtype.numpy)
+            launch(output.device, "shape.fill", buffer, 1)
+            g = wrap(buffer, output.dtype, output.device)
+        elif g.shape != output.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} "
+                f"and output[{i}] has a shape of {output.shape}."
+            )
+        roots.append((edge(output), g))
+    return roots
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return (value,) if value is None or isinstance(value, Tensor) else tuple(value)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of the tensors' sum to the `grad` of the leaves they depend on.
+
+    Tensors of more than one element need their own gradient in `grad_tensors`. With `inputs`, only
+    these receive a gradient. As `torch.autograd.backward`.
+    """
+    outputs = _sequence(tensors)
+    gradients = (None,) * len(outputs) if grad_tensors is None else _sequence(grad_tensors)
+    roots = _roots(outputs, gradients)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        arrived = _walk(roots, keep, create_graph)
+        tensors_by_edge = {key: entry[0] for key, entry in arrived.items()}
+    else:
+        tensors_by_edge = {}
+        for t in _sequence(inputs):
+            if not t.requires_grad:
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+            target, index = edge(t)
+            tensors_by_edge[id(target), index] = t
+        arrived = _walk(roots, keep, create_graph, [edge(t) for t in tensors_by_edge.values()])
+    with GradMode(create_graph):
+        for key, t in tensors_by_edge.items():
+            if key in arrived:
+                _accumulate(t, [arrived.pop(key)[1]], create_graph)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of the outputs' sum for the inputs; nobody's `grad` changes.
+
+    With `create_graph` they can be differentiated again. An input that the outputs do not depend on
+    is an error unless `allow_unused` (None for it) or `materialize_grads` (zeros).
+    As `torch.autograd.grad`.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> first, = torch.autograd.grad(x**3, x, create_graph=True)
+    >>> torch.autograd.grad(first, x)
+    (tensor(18.),)
+    """
+    ys, xs = _sequence(outputs), _sequence(inputs)
+    gradients = (None,) * len(ys) if grad_outputs is None else _sequence(grad_outputs)
+    for x in xs:
+        if not x.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+    keep = create_graph if retain_graph is None else retain_graph
+    edges = [edge(x) for x in xs]
+    arrived = _walk(_roots(ys, gradients), keep, create_graph, edges)
+    found: list[Tensor | None] = []
+    for x, (target, index) in zip(xs, edges):
+        _, g = arrived.get((id(target), index), (None, None))
+        if g is not None and x._node is None and x._hooks:
+            g = _hooked(g, x._hooks)
+        if g is None and materialize_grads:
+            g = zeros(x._buffer.shape, x.dtype, x.device)
+        elif g is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+        found.append(g)
+    return tuple(found)
+
+
+# ---------------------------------------------------------------------- methods of Tensor
+
+
+@method("backward")
+def _backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add this tensor's gradients to the `grad` of the leaves it depends on."""
+    backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+class RemovableHandle:
+    """Takes a hook back: `handle.remove()`, or at the end of a `with` block."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self.hooks = hooks
+        self.id = next(self._ids)
+
+    def remove(self) -> None:
+        """Take the hook back."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+@method()
+def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    """Call `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self._node is None:
+        if self._hooks is None:
+            self._hooks = {}
+        hooks = self._hooks
+    else:
+        if self._node.hooks is None:
+            self._node.hooks = {}
+        hooks = self._node.hooks.setdefault(self._index, {})
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+@method()
+def retain_grad(self: Tensor) -> None:
+    """Have `backward` fill in `grad` although this is no leaf."""
+    if not self.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if self._node is not None:
+        if self._node.retaining is None:
+            self._node.retaining = {}
+        self._node.retaining[self._index] = weakref.ref(self)
+
+
+@method("detach_")
+def _detach_(self: Tensor) -> Tensor:
+    """Cut this tensor off from the graph."""
+    if self._origin is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    self._node, self._index, self._requires_grad = None, 0, False
+    return self
+

@@ -1,0 +1,11 @@
+"""What code that chooses its device asks: `torch.cuda.is_available()`. There are CPU kernels only."""
+
+
+def is_available() -> bool:
+    """Whether tensors can live on a CUDA device: in this version they can't."""
+    return False
+
+
+def device_count() -> int:
+    """How many CUDA devices tensors can live on: in this version none."""
+    return 0

@@ -1,0 +1,100 @@
+"""Devices, and `launch`: the one place where a kernel runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Device", "as_device", "launch", "observe"]
+
+Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...]], None]
+
+
+class Device:
+    """Where a tensor lives and its kernels run, as `torch.device`: `device("cpu")`.
+
+    A device is a thin object over a folder of kernels. A device without one can be named but not
+    used: the first allocation on it says so.
+    """
+
+    __slots__ = ("_kernels", "index", "type")
+    _known: dict[tuple[str, int | None], Device] = {}
+    index: int | None
+    type: str
+    _kernels: dict[str, Callable[..., None]]
+
+    def __new__(cls, type: str | Device, index: int | None = None) -> Device:
+        if isinstance(type, Device):
+            return type
+        if not isinstance(type, str):
+            raise TypeError(f"device: expected a name such as 'cpu', not {type!r}")
+        kind, _, number = type.partition(":")
+        if kind not in ("cpu", "cuda") or (number and (index is not None or not number.isdigit())):
+            raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', not {type!r}")
+        if number:
+            index = int(number)
+        self = cls._known.get((kind, index))
+        if self is None:  # devices are compared with `is`: the same name gives the same object
+            self = super().__new__(cls)
+            self.type, self.index, self._kernels = kind, index, {}
+            self = cls._known.setdefault((kind, index), self)
+        return self
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.type, self.index)
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """A new buffer, its contents arbitrary."""
+        if self.type != "cpu":
+            raise RuntimeError(f"device '{self}' has no kernels in this version; use device='cpu'")
+        return np.empty(shape, dtype)
+
+    def kernel(self, name: str) -> Callable[..., None]:
+        """The function behind "family.function", imported at its first use."""
+        function = self._kernels.get(name)
+        if function is None:
+            family, _, attribute = name.partition(".")
+            try:
+                module = importlib.import_module(f"{__package__}.kernels.{self.type}.{family}")
+                function = getattr(module, attribute)
+            except (ModuleNotFoundError, AttributeError) as error:
+                if isinstance(error, ModuleNotFoundError) and error.name != f"{__package__}.kernels.{self.type}.{family}":
+                    raise  # something that the kernels themselves need
+                raise RuntimeError(f"device '{self}' has no kernel {name}") from None
+            self._kernels[name] = function
+        return function
+
+
+cpu = Device("cpu")
+
+_observer: Observer | None = None
+
+
+def launch(device: Device, name: str, *args: Any) -> None:
+    """Run a kernel: input buffers, output buffers, then plain parameters."""
+    function = device._kernels.get(name) or device.kernel(name)
+    function(*args)
+    if _observer is not None:
+        _observer(device, name, function, args)
+
+
+def observe(observer: Observer | None) -> Observer | None:
+    """Have every launch reported to `observer` after it ran; returns the one before."""
+    global _observer
+    before, _observer = _observer, observer
+    return before
+
+
+def as_device(device: str | Device | None) -> Device:
+    """A Device from itself, its name, or None for the CPU."""
+    return cpu if device is None else Device(device)

@@ -1,0 +1,103 @@
+"""Element types and PyTorch's rules for mixing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["DType", "as_dtype", "dtype_of", "get_default_dtype", "promote", "set_default_dtype"]
+
+
+class DType:
+    """An element type. The few that exist are compared with `is`."""
+
+    __slots__ = ("category", "is_floating_point", "is_signed", "itemsize", "name", "numpy")
+
+    def __init__(self, name: str, category: int) -> None:
+        self.name = name
+        self.numpy = np.dtype(name)
+        self.category = category  # 0 bool, 1 integer, 2 floating point: the higher one decides
+        self.is_floating_point = category == 2
+        self.is_signed = self.numpy.kind in "if"
+        self.itemsize = self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        # PyTorch's spelling, which code written for it reads and, after the import, evaluates.
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name if self.name != "bool" else "bool_"
+
+
+bool_ = DType("bool", 0)
+uint8 = DType("uint8", 1)
+int8 = DType("int8", 1)
+int16 = DType("int16", 1)
+int32 = DType("int32", 1)
+int64 = DType("int64", 1)
+float32 = DType("float32", 2)
+float64 = DType("float64", 2)
+uint64 = DType("uint64", 1)  # of random states alone: not a type that users meet
+
+_ALL = (bool_, uint8, int8, int16, int32, int64, float32, float64)
+_BY_CHAR = {**{d.numpy.char: d for d in _ALL}, "q": int64, "l": int64 if np.dtype("l").itemsize == 8 else int32}
+_BY_PYTHON_TYPE = {bool: bool_, int: int64}
+
+_default = float32
+
+
+def get_default_dtype() -> DType:
+    """The element type of new floating-point tensors: float32 unless changed."""
+    return _default
+
+
+def set_default_dtype(d: DType) -> None:
+    """Make `d`, float32 or float64, the element type of new floating-point tensors."""
+    global _default
+    if not (isinstance(d, DType) and d.is_floating_point):
+        raise TypeError(f"only floating-point types are supported as the default type, not {d!r}")
+    _default = d
+
+
+def dtype_of(array: Any) -> DType:
+    """The element type of an array."""
+    try:
+        return _BY_CHAR[array.dtype.char]
+    except KeyError:
+        names = ", ".join(d.name for d in _ALL)
+        raise TypeError(f"can't hold elements of type {array.dtype}; the types are: {names}") from None
+
+
+def as_dtype(d: Any) -> DType:
+    """A DType from itself or from Python's `float`, `int` or `bool`."""
+    if isinstance(d, DType):
+        return d
+    if d is float:
+        return _default
+    try:
+        return _BY_PYTHON_TYPE[d]
+    except (KeyError, TypeError):
+        raise TypeError(f"{d!r} is not a dtype; float32, float64, int64, uint8 and bool are") from None
+
+
+_promoted: dict[tuple[DType, DType], DType] = {}
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The type that holds both: the higher category's, or the wider one within a category.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.promote_types(torch.uint8, torch.int8), torch.promote_types(torch.int64, torch.float32)
+    (torch.int16, torch.float32)
+    """
+    if a is b:
+        return a
+    found = _promoted.get((a, b))
+    if found is None:
+        if a.category != b.category:
+            found = a if a.category > b.category else b
+        else:
+            found = _BY_CHAR[np.promote_types(a.numpy, b.numpy).char]
+        _promoted[a, b] = found
+    return found

@@ -1,0 +1,1 @@
+"""Kernels: functions that write into buffers they are given. One folder a device, equal names."""

@@ -1,0 +1,126 @@
+"""Philox 4x32-10: four random words from a seed and the number of a block of draws.
+
+Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011). A kernel reads the seed and the
+number of its first block from `state` and leaves there the number of the next one's.
+"""
+
+import math
+
+import numpy as np
+
+from ..jit import inner, kernel, prange
+
+LOW = np.uint64(0xFFFFFFFF)
+HALF = np.uint64(32)
+MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+TWO_PI = 2 * math.pi
+
+
+@inner
+def philox(seed, block):
+    """The four 32-bit words of a block, each in 64 bits."""
+    key0, key1 = seed & LOW, seed >> HALF
+    c0, c1, c2, c3 = block & LOW, block >> HALF, np.uint64(0), np.uint64(0)
+    for _ in range(10):
+        product0, product1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (
+            (product1 >> HALF) ^ c1 ^ key0,
+            product1 & LOW,
+            (product0 >> HALF) ^ c3 ^ key1,
+            product0 & LOW,
+        )
+        key0, key1 = (key0 + WEYL_0) & LOW, (key1 + WEYL_1) & LOW
+    return c0, c1, c2, c3
+
+
+@inner
+def pick(words, i):
+    """words[i] of four"""
+    low = words[0] if i == 0 else words[1]
+    high = words[2] if i == 2 else words[3]
+    return low if i < 2 else high
+
+
+def _draws(state, y, *parameters):
+    return 20 * y.size
+
+
+@kernel(work=_draws, flat=True)
+def uniform(state, y, low, high):
+    """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
+    seed, first = state[0], state[1]
+    each = 4 // (y.itemsize // 4)  # elements from a block
+    blocks = (y.size + each - 1) // each
+    span = high - low
+    for block in prange(blocks):
+        words = philox(seed, first + np.uint64(block))
+        out = y[each * block : each * (block + 1)]
+        for i in range(out.size):
+            if each == 4:
+                unit = (pick(words, i) >> np.uint64(8)) * 2.0**-24
+            else:
+                bits = (pick(words, 2 * i) << np.uint64(21)) ^ (
+                    pick(words, 2 * i + 1) >> np.uint64(11)
+                )
+                unit = bits * 2.0**-53
+            out[i] = low + unit * span
+    state[1] = first + np.uint64(blocks)
+
+
+@kernel(work=_draws, flat=True)
+def normal(state, y, mean, std):
+    """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
+    seed, first = state[0], state[1]
+    blocks = (y.size + 3) // 4
+    for block in prange(blocks):
+        words = philox(seed, first + np.uint64(block))
+        out = y[4 * block : 4 * (block + 1)]
+        for i in range(out.size):
+            u = (pick(words, i & 2) + np.uint64(1)) * 2.0**-32  # in (0, 1]
+            v = TWO_PI * (pick(words, (i & 2) + 1) * 2.0**-32)
+            radius = math.sqrt(-2 * math.log(u))
+            out[i] = mean + std * radius * (math.cos(v) if i & 1 == 0 else math.sin(v))
+    state[1] = first + np.uint64(blocks)
+
+
+@kernel(work=_draws, flat=True)
+def integers(state, y, low, high):
+    """y an integer from low to high - 1, of 64 random bits"""
+    seed, first = state[0], state[1]
+    blocks = (y.size + 1) // 2
+    span = np.uint64(high - low)
+    for block in prange(blocks):
+        words = philox(seed, first + np.uint64(block))
+        out = y[2 * block : 2 * (block + 1)]
+        for i in range(out.size):
+            bits = (pick(words, 2 * i) << HALF) ^ pick(words, 2 * i + 1)
+            out[i] = low + np.int64(bits % span)
+    state[1] = first + np.uint64(blocks)
+
+
+@kernel(work=lambda x, state, y, mask, p: 20 * y.size, flat=True)
+def dropout(x, state, y, mask, p):
+    """mask = whether a draw is p or more; y = mask x / (1 - p)"""
+    seed, first = state[0], state[1]
+    blocks = (y.size + 3) // 4
+    scale = y.dtype.type(1 / (1 - p) if p < 1 else 0)
+    zero = y.dtype.type(0)
+    limit = np.uint64(p * 2.0**32)
+    for block in prange(blocks):
+        words = philox(seed, first + np.uint64(block))
+        start = 4 * block
+        for i in range(min(4, y.size - start)):
+            kept = pick(words, i) >= limit
+            mask[start + i] = kept
+            y[start + i] = x[start + i] * scale if kept else zero
+    state[1] = first + np.uint64(blocks)
+
+
+@kernel(work=lambda gy, mask, gx, p: gx.size, flat=True)
+def dropout_grad(gy, mask, gx, p):
+    """gx = mask gy / (1 - p)"""
+    scale = gx.dtype.type(1 / (1 - p) if p < 1 else 0)
+    zero = gx.dtype.type(0)
+    for i in prange(gx.size):
+        gx[i] = gy[i] * scale if mask[i] else zero

@@ -1,0 +1,191 @@
+"""How CPU kernels are compiled and kept: the compile flags, the two variants, the disk cache.
+
+A kernel is a module-level function under `@kernel`. It is compiled at its first call for the
+argument types at hand, once serially and, if it says how to measure its work, once with `prange`
+spread over threads. Compiled code is kept on disk, so that later processes load it.
+"""
+
+import functools
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import config, njit, prange
+from numba.core import caching
+
+__all__ = ["KernelCache", "inner", "kernel", "prange"]
+
+# The whole of fastmath but "nnan" and "ninf": NaN and infinity must pass through.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+# Multiply-adds under which waking the threads (1 to 17 us) costs more than it brings.
+PARALLEL_WORK = 50_000
+
+inner = njit(fastmath=FASTMATH, error_model="numpy", nogil=True)
+"""For a function that kernels of the same file call; its code is compiled into theirs."""
+
+
+def kernel(
+    *, work: Callable[..., int] | None = None, flat: bool = False
+) -> Callable[[Callable[..., None]], "Kernel"]:
+    """Compile a module-level function as a kernel.
+
+    `work(*args)` estimates a call's multiply-adds; the call runs on several threads if that pays.
+    It may look at shapes only, so that equal shapes take the same path and give the same bits.
+    Without it, the kernel is serial. With `flat`, array arguments arrive with one dimension.
+    """
+    return lambda function: Kernel(function, work, flat)
+
+
+class Kernel:
+    """A compiled function in two variants, of which each call runs the one that suits its size."""
+
+    def __init__(
+        self, function: Callable[..., None], work: Callable[..., int] | None, flat: bool
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.work, self.flat = work, flat
+        self.serial = _compile(function, parallel=False)
+        self.parallel = _compile(function, parallel=True) if work is not None else None
+
+    def __call__(self, *args: Any) -> None:
+        if self.flat:
+            args = tuple([a.reshape(-1) if type(a) is np.ndarray else a for a in args])
+        if self.work is None or _only_serial or self.work(*args) < PARALLEL_WORK:
+            self.serial(*args)
+        else:
+            self.parallel(*args)
+
+
+def _compile(function: Callable[..., None], parallel: bool) -> Any:
+    dispatcher = njit(fastmath=FASTMATH, error_model="numpy", nogil=True, parallel=parallel)(function)
+    # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
+    # kernel calls, and processes that write it at once can mix up each other's code.
+    dispatcher._cache = KernelCache(function, "parallel" if parallel else "serial")
+    return dispatcher
+
+
+class KernelCache(caching._Cache):
+    """Compiled code on disk, one file an entry, found by a hash of all that it was made from.
+
+    The hash covers the sources of all kernels, Numba's version, the processor, the variant and the
+    argument types. So an entry is never stale, and processes that write at once write different
+    files or the same one; each file is written aside and renamed.
+    """
+
+    compiled: list[tuple[str, str, float]] = []
+    """What this process compiled, not finding it on disk: kernel, variant, seconds."""
+
+    def __init__(self, function: Callable[..., None], variant: str) -> None:
+        self._name = f"{Path(function.__code__.co_filename).stem}.{function.__name__}"
+        self._variant = variant
+        self._started = 0.0
+
+    @property
+    def cache_path(self) -> str:
+        return str(_folder())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        try:
+            payload = pickle.loads(path.read_bytes())
+        except OSError:
+            payload = None
+        except Exception:  # a damaged entry may raise anything; it is compiled and written again
+            payload = None
+        if payload is None:
+            self._started = time.perf_counter()
+            _announce()
+            return None
+        return caching.CompileResult._rebuild(target_context, *payload)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        seconds = time.perf_counter() - self._started
+        self.compiled.append((self._name, self._variant, seconds))
+        path = self._path(sig, data.codegen)
+        try:
+            _forget_other_sources(path.parent)
+            handle, aside = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(caching.dumps(data._reduce()))
+            os.replace(aside, path)
+        except OSError:
+            pass  # a full disk, say: this process goes on with what it has in memory
+
+    def enable(self) -> None: ...
+
+    def disable(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        made_from = repr((numba.__version__, sys.version, config.OPT, codegen.magic_tuple(), sig))
+        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
+        return _folder() / f"{_sources()}-{self._name}-{self._variant}-{key}.nbc"
+
+
+@functools.cache
+def _sources() -> str:
+    """A hash of every kernel file: an edit of a callee in one outdates its callers in all."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _folder() -> Path:
+    """The first folder that can be written: asked for, beside the sources, the user's, a new one."""
+    here = Path(__file__).resolve().parent
+    checkout = f"minitorch_cnn-{hashlib.sha256(str(here).encode()).hexdigest()[:12]}"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    asked = [Path(config.CACHE_DIR) / checkout] if config.CACHE_DIR else []
+    for folder in (*asked, here / "__pycache__", user / checkout):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="minitorch_cnn-"))
+
+
+@functools.cache
+def _forget_other_sources(folder: Path) -> None:
+    """Delete what earlier versions of the kernels left."""
+    for path in folder.glob("*.nbc"):
+        if not path.name.startswith(_sources()):
+            path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _announce() -> None:
+    """Tell a person who waits for the first compilation why."""
+    if sys.stderr.isatty():
+        print(
+            "minitorch_cnn: compiling kernels for this processor; "
+            f"later runs load them from {_folder()}",
+            file=sys.stderr,
+        )
+
+
+_only_serial = False
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads and would wait for them for ever."""
+    global _only_serial
+    _only_serial = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,1 @@
+"""Differentiable operations, a family a file; importing them binds Tensor's methods."""

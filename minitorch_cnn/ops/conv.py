@@ -1,0 +1,205 @@
+"""Convolution (cross-correlation, as in every deep-learning library) and its adjoints.
+
+The three ops are linear in each argument, and each one's gradients are the other two: the family is
+closed under differentiation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.op import Op, Result
+from ..tensor import Tensor
+from .matmul import require_floating
+from .reduce import sum
+from .shape import flip
+
+Pair = tuple[int, int]
+
+
+def pair(name: str, value: Any) -> Pair:
+    """An option that is one number for both dimensions or one for each."""
+    values = (value, value) if isinstance(value, int) else tuple(value)
+    if len(values) == 1:
+        values = (values[0], values[0])
+    if len(values) != 2 or not all(isinstance(v, int) for v in values):
+        raise ValueError(f"{name}: expected an int or two of them, not {value!r}")
+    return values  # type: ignore[return-value]
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
+
+    >>> output_size(32, kernel=5, stride=1, padding=0, dilation=1)
+    28
+    """
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+class Conv2d(Op):
+    """y[n,o,i,j] = b[o] + sum_{c,k,l} x[n, c, i s + k d - p, j s + l d - p] w[o,c,k,l]
+
+    `size` is the output's height and width; `padding` the rows above and columns to the left.
+    """
+
+    kernel = "conv.conv2d"
+    parameters = ("stride", "padding", "dilation", "groups")
+
+    @staticmethod
+    def outputs(
+        x: Tensor, w: Tensor, b: Tensor | None, *,
+        size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    ) -> Result:
+        return (x._buffer.shape[0], w._buffer.shape[0], *size), x.dtype
+
+    def grad_x(self, gy: Tensor, w: Tensor) -> Tensor:
+        return Conv2dInputGrad.apply(gy, w, **{**self.attrs, "size": self.shapes[0]})
+
+    def grad_w(self, gy: Tensor, x: Tensor) -> Tensor:
+        return Conv2dWeightGrad.apply(gy, x, **{**self.attrs, "size": self.shapes[1]})
+
+    def grad_b(self, gy: Tensor) -> Tensor:
+        return sum(gy, (0, 2, 3))
+
+
+class Conv2dInputGrad(Op):
+    """gx = the adjoint of conv2d in x; `size` is x's shape"""
+
+    kernel = "conv.conv2d_input_grad"
+    parameters = ("stride", "padding", "dilation", "groups")
+
+    @staticmethod
+    def outputs(
+        gy: Tensor, w: Tensor, *,
+        size: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    ) -> Result:
+        return size, gy.dtype
+
+    def grad_gy(self, g: Tensor, w: Tensor) -> Tensor:
+        return Conv2d.apply(g, w, None, **{**self.attrs, "size": self.shapes[0][2:]})
+
+    def grad_w(self, g: Tensor, gy: Tensor) -> Tensor:
+        return Conv2dWeightGrad.apply(gy, g, **{**self.attrs, "size": self.shapes[1]})
+
+
+class Conv2dWeightGrad(Op):
+    """gw = the adjoint of conv2d in w; `size` is w's shape"""
+
+    kernel = "conv.conv2d_weight_grad"
+    parameters = ("stride", "padding", "dilation", "groups")
+
+    @staticmethod
+    def outputs(
+        gy: Tensor, x: Tensor, *,
+        size: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    ) -> Result:
+        return size, gy.dtype
+
+    def grad_gy(self, g: Tensor, x: Tensor) -> Tensor:
+        return Conv2d.apply(x, g, None, **{**self.attrs, "size": self.shapes[0][2:]})
+
+    def grad_x(self, g: Tensor, gy: Tensor) -> Tensor:
+        return Conv2dInputGrad.apply(gy, g, **{**self.attrs, "size": self.shapes[1]})
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide every filter over the images: the cross-correlation that CNNs call convolution.
+
+    Shapes: input (n, c, h, w) or (c, h, w); weight (o, c / groups, kh, kw); bias (o); the result
+    (n, o, oh, ow) with oh = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1. `padding`
+    is rows and columns of zeros on each side, or "valid" for none, or "same" for as many as keep
+    the size at stride 1. `groups` splits channels into groups that do not see each other.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> F.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    single = input.ndim == 3
+    x = input.unsqueeze(0) if single else input
+    if x.ndim != 4 or weight.ndim != 4:
+        raise RuntimeError(
+            "conv2d: expected input of 3 or 4 dimensions and weight of 4, "
+            f"got shapes {list(input.shape)} and {list(weight.shape)}"
+        )
+    require_floating("conv2d", x, weight, bias)
+    stride, dilation = pair("conv2d: stride", stride), pair("conv2d: dilation", dilation)
+    n, c, h, w = x._buffer.shape
+    o, c_group, kh, kw = weight._buffer.shape
+    for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
+        if min(value) < least:
+            raise RuntimeError(f"conv2d: {name} must be positive, not {value}")
+    if groups < 1 or c % groups or o % groups:
+        raise RuntimeError(
+            f"conv2d: {c} input and {o} output channels can't be split into {groups} groups"
+        )
+    if c != c_group * groups:
+        raise RuntimeError(
+            f"conv2d: input of shape {list(input.shape)} has {c} channels, but the weight of shape "
+            f"{list(weight.shape)} with {groups} groups expects {c_group * groups}"
+        )
+    if bias is not None and bias._buffer.shape != (o,):
+        raise RuntimeError(
+            f"conv2d: bias of shape {list(bias.shape)} does not fit {o} output channels"
+        )
+    if min(kh, kw) < 1:
+        raise RuntimeError(f"conv2d: the kernel must not be empty, not {(kh, kw)}")
+    reach = (dilation[0] * (kh - 1), dilation[1] * (kw - 1))
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise RuntimeError(f"conv2d: padding must be 'same', 'valid' or ints, not {padding!r}")
+        if padding == "same" and stride != (1, 1):
+            raise RuntimeError(f"conv2d: padding='same' is not for strides, and this is {stride}")
+        # Of an odd number of rows the last goes below: above are the fewer.
+        before = (reach[0] // 2, reach[1] // 2) if padding == "same" else (0, 0)
+        whole = reach if padding == "same" else (0, 0)
+    else:
+        before = pair("conv2d: padding", padding)
+        if min(before) < 0:
+            raise RuntimeError(f"conv2d: negative padding is not supported, and this is {before}")
+        whole = (2 * before[0], 2 * before[1])
+    room = (h + whole[0] - reach[0] - 1, w + whole[1] - reach[1] - 1)
+    if min(room) < 0:
+        raise RuntimeError(
+            f"conv2d: kernel {(kh, kw)} with dilation {dilation} does not fit input {(h, w)} "
+            f"with padding {padding}"
+        )
+    size = (room[0] // stride[0] + 1, room[1] // stride[1] + 1)
+    y = Conv2d.apply(
+        x, weight, bias, size=size, stride=stride, padding=before, dilation=dilation, groups=groups
+    )
+    return y.squeeze(0) if single else y
+
+
+def convolve2d(input: Tensor, kernel: Tensor, padding: int | Pair = 0) -> Tensor:
+    """The convolution of mathematics: conv2d with the kernel turned by 180 degrees.
+
+    y[i,j] = sum_{k,l} x[i - k, j - l] w[k,l], shifted so that the first full overlap comes first.
+    Shapes as in `conv2d`, or plain matrices (h, w) and (kh, kw). For a network the difference is of
+    no matter, as it learns the turned kernel; for commutativity and for signals it is.
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> x, edge = torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[1.0, -1.0]])
+    >>> F.convolve2d(x, edge), F.conv2d(x[None, None], edge[None, None])[0, 0]
+    (tensor([[1., 2.]]), tensor([[-1., -2.]]))
+    """
+    if input.ndim == 2 and kernel.ndim == 2:
+        return convolve2d(input[None, None], kernel[None, None], padding)[0, 0]
+    if kernel.ndim != 4:
+        raise RuntimeError(
+            "convolve2d: expected two matrices, or images and filters as in conv2d, "
+            f"got shapes {list(input.shape)} and {list(kernel.shape)}"
+        )
+    return conv2d(input, flip(kernel, 2, 3), padding=padding)

@@ -1,0 +1,352 @@
+"""New tensors: from values, of constants, ranges and random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..device import Device, as_device, launch
+from ..dtypes import DType, as_dtype, dtype_of
+from ..random import Generator, default_generator
+from ..tensor import Tensor, method, wrap
+from .elementwise import cast
+from .shape import sizes
+
+DeviceLike = str | Device | None
+
+
+def _array(data: Any) -> np.ndarray[Any, Any]:
+    """Values as an array of an element type that tensors have."""
+    if isinstance(data, Tensor):
+        return data._host()
+    if isinstance(data, (list, tuple)):
+        data = _numbers(data)
+    array = np.asarray(data)
+    if array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
+        array = array.astype(dtypes.get_default_dtype().numpy)
+    if array.dtype.char in "LQIH" and not isinstance(data, (np.ndarray, np.generic)):
+        raise OverflowError(f"{data!r} does not fit int64")
+    dtype_of(array)
+    return array
+
+
+def _numbers(data: Any) -> Any:
+    """Nested lists with the tensors among them replaced by lists, whose numbers are Python's."""
+    if isinstance(data, (list, tuple)):
+        return [_numbers(value) for value in data]
+    return data.tolist() if isinstance(data, Tensor) else data
+
+
+def tensor(
+    data: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor with a copy of the data: numbers, nested lists of them, arrays, tensors.
+
+    Floats become the default type unless they come in an array.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).dtype, torch.tensor([1.5]).dtype
+    (torch.int64, torch.float32)
+    """
+    try:
+        array = _array(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: the lists do not form a regular array: {error}") from None
+    kind = dtype_of(array) if dtype is None else as_dtype(dtype)
+    place = as_device(device)
+    buffer = place.empty(array.shape, kind.numpy)
+    launch(place, "shape.copy", array, buffer)
+    return wrap(buffer, kind, place).requires_grad_(requires_grad)
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike = None) -> Tensor:
+    """The data as a tensor that shares its memory where it can."""
+    if isinstance(data, Tensor):
+        return data.to(device=device, dtype=dtype)
+    if isinstance(data, np.ndarray) and as_device(device).type == "cpu":
+        return cast(from_numpy(data), None if dtype is None else as_dtype(dtype))
+    return tensor(data, dtype=dtype, device=device)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor over an array's memory: a write to one is seen in the other.
+
+    An array that can't be written, or isn't aligned for its type, is copied.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy expected an ndarray, not {type(array).__name__}")
+    kind = dtype_of(array)
+    usable = np.require(array, requirements=["A", "W"])
+    return wrap(usable, kind, as_device("cpu"))
+
+
+def filled(
+    shape: tuple[int, ...], value: Any, dtype: DType, device: DeviceLike, requires_grad: bool
+) -> Tensor:
+    """A tensor of one value."""
+    out = _empty(shape, dtype, device)
+    launch(out.device, "shape.fill", out._buffer, value)
+    return out.requires_grad_(requires_grad)
+
+
+def _empty(shape: tuple[int, ...], dtype: DType | None, device: DeviceLike) -> Tensor:
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(shape)}")
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    place = as_device(device)
+    return wrap(place.empty(shape, kind.numpy), kind, place)
+
+
+def empty(
+    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor whose elements are whatever the memory holds."""
+    return _empty(sizes(size), dtype, device).requires_grad_(requires_grad)
+
+
+def zeros(
+    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of zeros."""
+    return filled(sizes(size), 0, dtype, device, requires_grad)  # type: ignore[arg-type]
+
+
+def ones(
+    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of ones."""
+    return filled(sizes(size), 1, dtype, device, requires_grad)  # type: ignore[arg-type]
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of one value, whose type it takes unless told otherwise."""
+    if dtype is None:
+        dtype = dtypes.bool_ if isinstance(fill_value, bool) else (
+            dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
+        )
+    return filled(sizes((size,)), fill_value, dtype, device, requires_grad)
+
+
+def _like(make: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor,
+        *args: Any,
+        dtype: DType | None = None,
+        device: DeviceLike = None,
+        requires_grad: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        return make(
+            tuple(input.shape),
+            *args,
+            dtype=input.dtype if dtype is None else dtype,
+            device=input.device if device is None else device,
+            requires_grad=requires_grad,
+            **kwargs,
+        )
+
+    function.__name__ = name
+    function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
+    return function
+
+
+def _new(make: Callable[..., Tensor], name: str) -> None:
+    def function(
+        self: Tensor, *args: Any, dtype: DType | None = None, device: DeviceLike = None, **kwargs: Any
+    ) -> Tensor:
+        return make(
+            *args,
+            dtype=self.dtype if dtype is None else dtype,
+            device=self.device if device is None else device,
+            **kwargs,
+        )
+
+    function.__name__ = name
+    function.__doc__ = f"`{make.__name__}` in this tensor's type and device."
+    method(name)(function)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, .. below end; from 0 if only the end is given."""
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(f"arange: from {start} to {end} leads no step of {step}")
+    if dtype is None:
+        whole = all(isinstance(v, int) for v in (start, end, step))
+        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+    out = _empty((max(math.ceil((end - start) / step), 0),), dtype, device)
+    launch(out.device, "shape.arange", out._buffer, start, step)
+    return out.requires_grad_(requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` numbers at equal distances from start to end, both included."""
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative, not {steps}")
+    out = tensor(np.linspace(start, end, steps), device=device)
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    return cast(out, kind).requires_grad_(requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A matrix with ones on its diagonal."""
+    out = zeros(n, n if m is None else m, dtype=dtype, device=device)
+    k = arange(min(out.shape))
+    out[k, k] = 1
+    return out.requires_grad_(requires_grad)
+
+
+# ---------------------------------------------------------------------- random numbers
+
+
+def _random(
+    kernel: str, out: Tensor, generator: Generator | None, *parameters: Any
+) -> Tensor:
+    source = default_generator if generator is None else generator
+    launch(out.device, kernel, source.state._buffer, out._buffer, *parameters)
+    return out
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers uniform in [0, 1)."""
+    out = _empty(sizes(size), _real("rand", dtype), device)
+    return _random("random.uniform", out, generator, 0.0, 1.0).requires_grad_(requires_grad)
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers from the normal distribution of mean 0 and variance 1."""
+    out = _empty(sizes(size), _real("randn", dtype), device)
+    return _random("random.normal", out, generator, 0.0, 1.0).requires_grad_(requires_grad)
+
+
+def _real(name: str, dtype: DType | None) -> DType:
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    if not kind.is_floating_point:
+        raise RuntimeError(f"{name}: expected a floating-point dtype, not {kind}")
+    return kind
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Integers from low to high - 1: `randint(high, size)` or `randint(low, high, size)`."""
+    if size is None:
+        low, high, size = 0, low, high
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint: size must be a tuple of ints, not {size!r}")
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    out = _random("random.integers", _empty(sizes((size,)), dtypes.int64, device), generator, low, high)
+    return cast(out, dtypes.int64 if dtype is None else as_dtype(dtype)).requires_grad_(requires_grad)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+) -> Tensor:
+    """The integers below n in a random order: that of as many random numbers."""
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, got {n}")
+    keys = _random("random.integers", _empty((n,), dtypes.int64, device), generator, 0, 2**63 - 1)
+    order = np.argsort(keys._host(), kind="stable")
+    return cast(wrap(order, dtypes.int64, keys.device), None if dtype is None else as_dtype(dtype))
+
+
+@method("uniform_")
+def uniform_(
+    self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **kwargs: Any
+) -> Tensor:
+    """Fill with numbers uniform in [from, to)."""
+    low = kwargs.pop("from", from_)
+    if kwargs:
+        raise TypeError(f"uniform_() got unexpected arguments {sorted(kwargs)}")
+    if low > to:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
+    return _refill(self, "random.uniform", generator, float(low), float(to))
+
+
+@method("normal_")
+def normal_(
+    self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with numbers from a normal distribution."""
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    return _refill(self, "random.normal", generator, float(mean), float(std))
+
+
+def _refill(self: Tensor, kernel: str, generator: Generator | None, *parameters: float) -> Tensor:
+    """Overwrite with random numbers, as `copy_` of them would."""
+    drawn = _empty(tuple(self.shape), _real(kernel, self.dtype), self.device)
+    return self.copy_(_random(kernel, drawn, generator, *parameters))
+
+
+empty_like = _like(empty, "empty_like")
+zeros_like = _like(zeros, "zeros_like")
+ones_like = _like(ones, "ones_like")
+full_like = _like(full, "full_like")
+rand_like = _like(rand, "rand_like")
+randn_like = _like(randn, "randn_like")
+for _make in (empty, zeros, ones, full, tensor):
+    _new(_make, f"new_{_make.__name__}")

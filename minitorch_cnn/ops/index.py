@@ -1,0 +1,309 @@
+"""Indexing: x[...] read and written, with numbers, slices, masks and index tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.op import Op, Result, View
+from ..device import cpu
+from ..dtypes import dtype_of
+from ..tensor import Tensor, method, wrap
+from .elementwise import broadcast_shape, cast, full_like_scalar, reduce_to
+from .shape import dimension
+
+
+class Slice(View):
+    """y = x[index], an index of ints, slices, None and an Ellipsis"""
+
+    @staticmethod
+    def outputs(x: Tensor, *, index: tuple[Any, ...]) -> Any: ...
+
+    @staticmethod
+    def view(buffer: Any, *, index: tuple[Any, ...]) -> Any:
+        return buffer[index]
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        return PutSlice.apply(gy, size=self.shapes[0], **self.attrs)
+
+
+class PutSlice(Op):
+    """y = 0, but y[index] = x"""
+
+    kernel = "index.put_slice"
+    parameters = ("index",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(x: Tensor, *, size: tuple[int, ...], index: tuple[Any, ...]) -> Result:
+        return size, x.dtype
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        return Slice.apply(gy, index=self.attrs["index"])
+
+
+class Take(Op):
+    """y = x[.., indices, ..], each index tensor at its dimension"""
+
+    kernel = "index.take"
+    parameters = ("dims",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(x: Tensor, *indices: Tensor, dims: tuple[int, ...]) -> Result:
+        return _taken_shape(x._buffer.shape, indices, dims), x.dtype
+
+    def grad_x(self, gy: Tensor, indices: list[Tensor]) -> Tensor:
+        return PutAdd.apply(gy, *indices, size=self.shapes[0], **self.attrs)
+
+
+class PutAdd(Op):
+    """y = 0, then y[.., indices, ..] += x"""
+
+    kernel = "index.put_add"
+    parameters = ("dims",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(
+        x: Tensor, *indices: Tensor, size: tuple[int, ...], dims: tuple[int, ...]
+    ) -> Result:
+        return size, x.dtype
+
+    def grad_x(self, gy: Tensor, indices: list[Tensor]) -> Tensor:
+        return Take.apply(gy, *indices, dims=self.attrs["dims"])
+
+
+class Put(Op):
+    """y = x, but y[.., indices, ..] = value"""
+
+    kernel = "index.put"
+    parameters = ("dims",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(
+        x: Tensor, value: Tensor, *indices: Tensor, dims: tuple[int, ...]
+    ) -> Result:
+        shape = _taken_shape(x._buffer.shape, indices, dims)
+        if broadcast_shape("index_put", shape, value._buffer.shape) != shape:
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast "
+                f"to indexing result of shape {list(shape)}"
+            )
+        return x._buffer.shape, x.dtype
+
+    def grad_x(self, gy: Tensor, indices: list[Tensor]) -> Tensor:
+        zero = full_like_scalar(0, gy.dtype, gy.device)
+        return Put.apply(gy, zero, *indices, **self.attrs)
+
+    def grad_value(self, gy: Tensor, indices: list[Tensor]) -> Tensor:
+        return reduce_to(Take.apply(gy, *indices, **self.attrs), self.shapes[1])
+
+
+class TakeAlong(Op):
+    """y = x at the indices along a dimension"""
+
+    kernel = "index.take_along"
+    parameters = ("dim",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(x: Tensor, indices: Tensor, *, dim: int) -> Result:
+        return indices._buffer.shape, x.dtype
+
+    def grad_x(self, gy: Tensor, indices: Tensor) -> Tensor:
+        return PutAlongAdd.apply(gy, indices, size=self.shapes[0], **self.attrs)
+
+
+class PutAlongAdd(Op):
+    """y = 0, then x added at the indices along a dimension"""
+
+    kernel = "index.put_along_add"
+    parameters = ("dim",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(x: Tensor, indices: Tensor, *, dim: int, size: tuple[int, ...]) -> Result:
+        return size, x.dtype
+
+    def grad_x(self, gy: Tensor, indices: Tensor) -> Tensor:
+        return TakeAlong.apply(gy, indices, dim=self.attrs["dim"])
+
+
+def _taken_shape(
+    shape: tuple[int, ...], indices: tuple[Tensor, ...], dims: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The index tensors' common shape in the place of their dimensions if these are neighbours,
+    else in front; then the sizes of the other dimensions."""
+    together = broadcast_shape("index", *[t._buffer.shape for t in indices])
+    rest = [n for i, n in enumerate(shape) if i not in dims]
+    neighbours = dims[-1] - dims[0] + 1 == len(dims)
+    spot = dims[0] if neighbours else 0
+    return (*rest[:spot], *together, *rest[spot:])
+
+
+def _parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
+    """An index in two steps: a basic one, then index tensors by the dimension of its result."""
+    basic: list[Any] = []
+    tensors: dict[int, Tensor] = {}
+    entries = [_entry(x, e) for e in (index if isinstance(index, tuple) else (index,))]
+    used = sum(_width(e) for e in entries)
+    if used > x.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {x.ndim}: {used}")
+    ellipses = [i for i, e in enumerate(entries) if e is Ellipsis]
+    if len(ellipses) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if ellipses:
+        entries[ellipses[0] : ellipses[0] + 1] = [slice(None)] * (x.ndim - used)
+    source = result = 0  # dimensions of x and of the basic index's result passed so far
+    for entry in entries:
+        if isinstance(entry, Tensor):
+            if entry.dtype is dtypes.bool_:
+                places = _nonzero(x, entry, source)
+            else:
+                places = [entry]
+            for i, place in enumerate(places):
+                tensors[result + i] = place
+            basic += [slice(None)] * len(places)
+            source += len(places)
+            result += len(places)
+        else:
+            basic.append(entry)
+            source += entry is not None
+            result += not isinstance(entry, int)
+    return (*basic, Ellipsis), tensors
+
+
+def _entry(x: Tensor, entry: Any) -> Any:
+    """One part of an index as an int, a slice of ints, None, Ellipsis or an index tensor."""
+    if entry is None or entry is Ellipsis:
+        return entry
+    if isinstance(entry, slice):
+        bounds = [None if v is None else v.__index__() for v in (entry.start, entry.stop, entry.step)]
+        if bounds[2] is not None and bounds[2] <= 0:
+            raise ValueError(f"slice step must be positive, not {bounds[2]}")
+        return slice(*bounds)
+    if isinstance(entry, (list, range, np.ndarray)):
+        array = np.asarray(entry)
+        array = array if array.size else array.astype(np.int64)
+        entry = wrap(array, dtype_of(array), cpu)
+    if isinstance(entry, Tensor):
+        if entry.dtype.category == 2:
+            raise IndexError(
+                "tensors used as indices must be long, int, byte or bool tensors, "
+                f"not {entry.dtype}"
+            )
+        if entry.dtype is dtypes.bool_ and entry.ndim:
+            return entry
+        if entry.dtype is not dtypes.bool_:
+            return int(entry) if entry.ndim == 0 else cast(entry, dtypes.int64)
+    if isinstance(entry, (bool, np.bool_, Tensor)):
+        raise IndexError("an index can't be a single truth value; use a mask of one dimension")
+    if hasattr(entry, "__index__"):
+        return entry.__index__()
+    raise TypeError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or bool tensors are valid "
+        f"indices, not {type(entry).__name__}"
+    )
+
+
+def _width(entry: Any) -> int:
+    """How many dimensions an entry of an index speaks of."""
+    if entry is None or entry is Ellipsis:
+        return 0
+    mask = isinstance(entry, Tensor) and entry.dtype is dtypes.bool_
+    return entry.ndim if mask else 1
+
+
+def _nonzero(x: Tensor, mask: Tensor, source: int) -> list[Tensor]:
+    """Where a mask holds: an index tensor for each of its dimensions."""
+    if mask._buffer.shape != x._buffer.shape[source : source + mask.ndim]:
+        raise IndexError(
+            f"The shape of the mask {list(mask.shape)} at dimension {source} does not match the "
+            f"shape of the indexed tensor {list(x.shape)}"
+        )
+    return [wrap(places, dtypes.int64, cpu) for places in np.nonzero(mask._host())]
+
+
+@method("__getitem__")
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """x[index]: a view for ints, slices, None and Ellipsis, a copy for index tensors and masks."""
+    basic, tensors = _parse(self, index)
+    for dim, entry in _ints(self, basic):
+        n = self._buffer.shape[dim]
+        if not -n <= entry < n:
+            raise IndexError(f"index {entry} is out of bounds for dimension {dim} with size {n}")
+    part = Slice.apply(self, index=basic)
+    return _take(part, tensors) if tensors else part
+
+
+def _take(part: Tensor, tensors: dict[int, Tensor]) -> Tensor:
+    return Take.apply(part, *tensors.values(), dims=tuple(tensors))
+
+
+def _ints(x: Tensor, basic: tuple[Any, ...]) -> list[tuple[int, int]]:
+    """The ints of a basic index with the dimensions they index."""
+    found, dim = [], 0
+    for entry in basic:
+        if isinstance(entry, int):
+            found.append((dim, entry))
+        dim += entry is not None
+    return found
+
+
+@method("__setitem__")
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value, broadcast and cast."""
+    basic, tensors = _parse(self, index)
+    part = Slice.apply(self, index=basic)
+    if not tensors:
+        part.copy_(as_value(value, self))
+        return
+    value = cast(as_value(value, self), self.dtype)
+    Put.apply(part, value, *tensors.values(), into=part, dims=tuple(tensors))
+
+
+def as_value(value: Any, like: Tensor) -> Tensor:
+    """What is to be written, as a tensor."""
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return full_like_scalar(array.item(), like.dtype, like.device)
+    return wrap(array, dtype_of(array), cpu)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Indices of the elements that are not zero: a row each, or a tensor for each dimension."""
+    places = np.nonzero(input._host())
+    if as_tuple:
+        return tuple([wrap(p, dtypes.int64, cpu) for p in places])
+    rows = np.stack(places, 1) if places else np.zeros((int(input._host() != 0), 0), np.int64)
+    return wrap(np.ascontiguousarray(rows), dtypes.int64, cpu)
+
+
+method("nonzero")(nonzero)
+
+
+@method("gather")
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """y[i][j] = x[index[i][j]][j] for dim 0, and so on for others."""
+    d = dimension(input, dim)
+    if index.ndim != input.ndim or any(
+        n > m for i, (n, m) in enumerate(zip(index.shape, input.shape)) if i != d
+    ):
+        raise RuntimeError(
+            f"gather: index of shape {list(index.shape)} does not fit input of shape "
+            f"{list(input.shape)} apart from dimension {d}"
+        )
+    trimmed = input[tuple([slice(None) if i == d else slice(n) for i, n in enumerate(index.shape)])]
+    low, high = (int(index.amin()), int(index.amax())) if index.numel() else (0, 0)
+    if index.numel() and not 0 <= low <= high < input.shape[d]:
+        raise RuntimeError(
+            f"index {low if low < 0 else high} is out of bounds for dimension {d} "
+            f"with size {input.shape[d]}"
+        )
+    return TakeAlong.apply(trimmed, index, dim=d)

@@ -1,0 +1,411 @@
+"""Softmax and the losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..autograd.op import Op, Result
+from ..dtypes import DType, as_dtype
+from ..tensor import Size, Tensor, method
+from .elementwise import cast, where
+from .matmul import require_floating
+from .reduce import mean, sum
+from .shape import broadcast_tensors, dimension, reshape
+
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+
+
+class Softmax(Op):
+    """y = e^x / sum e^x along the middle of (outer, n, inner)"""
+
+    kernel = "loss.softmax"
+
+    @staticmethod
+    def outputs(x: Tensor) -> Result:
+        return x._buffer.shape, x.dtype
+
+    def grad_x(self, gy: Tensor, y: Tensor) -> Tensor:
+        return SoftmaxGrad.apply(gy, y)
+
+
+class SoftmaxGrad(Op):
+    """gx = y (gy - sum gy y)"""
+
+    kernel = "loss.softmax_grad"
+    results_named = ("gx",)
+
+    @staticmethod
+    def outputs(gy: Tensor, y: Tensor) -> Result:
+        return y._buffer.shape, y.dtype
+
+    def grad_gy(self, g: Tensor, y: Tensor) -> Tensor:
+        return SoftmaxGrad.apply(g, y)
+
+    def grad_y(self, g: Tensor, gy: Tensor, y: Tensor) -> Tensor:
+        return g * (gy - sum(gy * y, 1, keepdim=True)) - gy * sum(g * y, 1, keepdim=True)
+
+
+class LogSoftmax(Op):
+    """y = x - log sum e^x along the middle of (outer, n, inner)"""
+
+    kernel = "loss.log_softmax"
+
+    @staticmethod
+    def outputs(x: Tensor) -> Result:
+        return x._buffer.shape, x.dtype
+
+    def grad_x(self, gy: Tensor, y: Tensor) -> Tensor:
+        return LogSoftmaxGrad.apply(gy, y)
+
+
+class LogSoftmaxGrad(Op):
+    """gx = gy - e^y sum gy"""
+
+    kernel = "loss.log_softmax_grad"
+    results_named = ("gx",)
+
+    @staticmethod
+    def outputs(gy: Tensor, y: Tensor) -> Result:
+        return y._buffer.shape, y.dtype
+
+    def grad_gy(self, g: Tensor, y: Tensor) -> Tensor:
+        return g - sum(g * y.exp(), 1, keepdim=True)
+
+    def grad_y(self, g: Tensor, gy: Tensor, y: Tensor) -> Tensor:
+        return -g * y.exp() * sum(gy, 1, keepdim=True)
+
+
+class NllLoss(Op):
+    """y = -weight[target] logp[target], none, averaged or summed; and the weights' total"""
+
+    kernel = "loss.nll_loss"
+    parameters = ("ignore_index", "reduction")
+    results_named = ("y", "total")
+
+    @staticmethod
+    def outputs(
+        logp: Tensor, target: Tensor, weight: Tensor | None, *, ignore_index: int, reduction: int
+    ) -> list[Result]:
+        shape = () if reduction else target._buffer.shape
+        return [(shape, logp.dtype), ((), logp.dtype)]
+
+    def grad_logp(
+        self, gy: Tensor, target: Tensor, weight: Tensor | None, total: Tensor
+    ) -> Tensor:
+        return NllLossGrad.apply(gy, target, weight, total, size=self.shapes[0], **self.attrs)
+
+
+class NllLossGrad(Op):
+    """glogp = the adjoint of nll_loss, which is linear in logp"""
+
+    kernel = "loss.nll_loss_grad"
+    parameters = ("ignore_index", "reduction")
+
+    @staticmethod
+    def outputs(
+        gy: Tensor, target: Tensor, weight: Tensor | None, total: Tensor, *,
+        size: tuple[int, ...], ignore_index: int, reduction: int,
+    ) -> Result:
+        return size, gy.dtype
+
+    def grad_gy(self, g: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        attrs = {k: self.attrs[k] for k in self.parameters}
+        return NllLoss.apply(g, target, weight, **attrs)[0]
+
+
+class ElementwiseLoss(Op):
+    """y = a loss of each x and its target t"""
+
+    @classmethod
+    def outputs(cls, x: Tensor, t: Tensor) -> Result:
+        return x._buffer.shape, x.dtype
+
+
+class SquaredError(ElementwiseLoss):
+    """y = (x - t)^2"""
+
+    kernel = "loss.mse_loss"
+
+    def grad_x(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (x - t) * 2
+
+    def grad_t(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (t - x) * 2
+
+
+class AbsoluteError(ElementwiseLoss):
+    """y = |x - t|"""
+
+    kernel = "loss.l1_loss"
+
+    def grad_x(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (x - t).sign()
+
+    def grad_t(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (t - x).sign()
+
+
+class BinaryCrossEntropy(ElementwiseLoss):
+    """y = -t ln x - (1 - t) ln(1 - x), the logarithms not below -100"""
+
+    kernel = "loss.binary_cross_entropy"
+
+    def grad_x(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (x - t) / ((1 - x) * x).clamp(min=1e-12)  # PyTorch's bound
+
+    def grad_t(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * ((1 - x).log().clamp(min=-100) - x.log().clamp(min=-100))
+
+
+class BinaryCrossEntropyWithLogits(ElementwiseLoss):
+    """y = (1 - t) x + ln(1 + e^-x), without overflow"""
+
+    kernel = "loss.binary_cross_entropy_with_logits"
+
+    def grad_x(self, gy: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return gy * (x.sigmoid() - t)
+
+    def grad_t(self, gy: Tensor, x: Tensor) -> Tensor:
+        return -gy * x
+
+
+# ---------------------------------------------------------------------- softmax
+
+
+def _along(op: type[Op], name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Tensor:
+    if dim is None:
+        raise TypeError(f"{name}: give the dimension along which to normalise as dim")
+    x = input if dtype is None else cast(input, as_dtype(dtype))
+    require_floating(name, x)
+    d = dimension(x, dim)
+    shape = x.shape
+    n = shape[d] if shape else 1
+    outer, inner = Size(shape[:d]).numel(), Size(shape[d + 1 :]).numel()
+    return reshape(op.apply(reshape(x, outer, n, inner)), shape)
+
+
+@method("softmax")
+def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+    """e^x / sum e^x along a dimension: positive numbers that sum to 1.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
+
+    >>> import minitorch_cnn as torch
+    >>> torch.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _along(Softmax, "softmax", input, dim, dtype)
+
+
+@method("log_softmax")
+def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+    """The logarithm of softmax, exact where softmax itself is nearly 0.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
+    """
+    return _along(LogSoftmax, "log_softmax", input, dim, dtype)
+
+
+# ---------------------------------------------------------------------- losses
+
+
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The losses themselves, their mean or their sum."""
+    check_reduction(reduction)
+    return losses if reduction == "none" else (mean if reduction == "mean" else sum)(losses)
+
+
+def check_reduction(reduction: str) -> None:
+    """Refuse what is no reduction."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction!r} is not a valid value for reduction: none, mean and sum are")
+
+
+def _matched(name: str, input: Tensor, target: Tensor) -> list[Tensor]:
+    require_floating(name, input, target)
+    return broadcast_tensors(input, target)
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(input - target)^2
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html
+    """
+    return reduced(SquaredError.apply(*_matched("mse_loss", input, target)), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """|input - target|
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html
+    """
+    return reduced(AbsoluteError.apply(*_matched("l1_loss", input, target)), reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-target ln(input) - (1 - target) ln(1 - input), for probabilities; logarithms not below -100.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
+    """
+    _same_shape("binary_cross_entropy", input, target)
+    values = input._host()
+    if not ((values >= 0) & (values <= 1)).all():
+        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
+    losses = BinaryCrossEntropy.apply(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Binary cross-entropy of sigmoid(input), without the loss of accuracy by way of it.
+
+    `pos_weight` multiplies the losses of the targets that are 1, one weight a class.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+    """
+    _same_shape("binary_cross_entropy_with_logits", input, target)
+    if pos_weight is None:
+        losses = BinaryCrossEntropyWithLogits.apply(input, target)
+    else:
+        ones = (target * 0) + 1
+        positive = BinaryCrossEntropyWithLogits.apply(input, ones)
+        negative = BinaryCrossEntropyWithLogits.apply(input, target * 0)
+        losses = target * pos_weight * positive + (1 - target) * negative
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
+    if input._buffer.shape != target._buffer.shape:
+        raise ValueError(
+            f"{name}: Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    require_floating(name, input, target)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-weight[target] input[target], for logarithms of probabilities.
+
+    Shapes: input (c) or (n, c) or (n, c, ..), target () or (n) or (n, ..) of int64. The mean is over
+    the weights; targets equal to `ignore_index` count for nothing.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
+    """
+    check_reduction(reduction)
+    shape = input._buffer.shape
+    if input.ndim < 1 or target._buffer.shape != (shape[:1] + shape[2:] if input.ndim > 1 else ()):
+        raise ValueError(
+            f"nll_loss: target of shape {list(target.shape)} does not fit input of shape "
+            f"{list(shape)}"
+        )
+    if target.dtype not in (dtypes.int64, dtypes.uint8):
+        raise RuntimeError(f"nll_loss: expected class indices of type int64, not {target.dtype}")
+    require_floating("nll_loss", input, weight)
+    n, c = (shape[0], shape[1]) if input.ndim > 1 else (1, shape[0])
+    if weight is not None and weight._buffer.shape != (c,):
+        raise RuntimeError(
+            f"nll_loss: weight tensor should be defined either for all {c} classes or no classes "
+            f"but got weight tensor of shape: {list(weight.shape)}"
+        )
+    spots = Size(shape[2:]).numel()
+    y, _ = NllLoss.apply(
+        reshape(input, n, c, spots),
+        cast(reshape(target, n, spots), dtypes.int64),
+        weight,
+        ignore_index=int(ignore_index),
+        reduction=REDUCTIONS[reduction],
+    )
+    return y if reduction != "none" else reshape(y, target.shape)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The negative log-likelihood of the targets under softmax(input).
+
+    Shapes: input (c) or (n, c) or (n, c, ..); target holds class indices of int64, () or (n) or
+    (n, ..), or probabilities of classes in the input's shape. `weight` is a factor for each class,
+    `label_smoothing` the share of every target that is spread evenly over the classes.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> F.cross_entropy(torch.zeros(1, 10), torch.tensor([3]))
+    tensor(2.3026)
+    """
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
+    dim = 0 if input.ndim == 1 else 1
+    logp = log_softmax(input, dim)
+    if target.dtype.is_floating_point:
+        return _soft_cross_entropy(logp, target, weight, reduction, label_smoothing, dim)
+    nll = nll_loss(logp, target, weight, ignore_index, reduction)
+    if label_smoothing == 0:
+        return nll
+    classes = input._buffer.shape[dim]
+    spread = logp if weight is None else logp * _per_class(weight, logp, dim)
+    kept = target != ignore_index
+    smooth = where(kept, -sum(spread, dim), 0.0)
+    if reduction == "sum":
+        smooth = sum(smooth)
+    elif reduction == "mean":
+        if weight is None:
+            total: Any = sum(cast(kept, logp.dtype))
+        else:
+            total = sum(where(kept, weight[where(kept, target, 0)], 0.0))
+        smooth = sum(smooth) / total
+    return nll * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+
+
+def _soft_cross_entropy(
+    logp: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: str,
+    label_smoothing: float,
+    dim: int,
+) -> Tensor:
+    """The loss for targets that are probabilities."""
+    if target._buffer.shape != logp._buffer.shape:
+        raise RuntimeError(
+            f"cross_entropy: probabilities of shape {list(target.shape)} do not fit input of "
+            f"shape {list(logp.shape)}"
+        )
+    require_floating("cross_entropy", logp, target, weight)
+    classes = logp._buffer.shape[dim]
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    terms = logp * target
+    if weight is not None:
+        terms = terms * _per_class(weight, logp, dim)
+    if reduction == "none":
+        return -sum(terms, dim)
+    total = -sum(terms)
+    return total if reduction == "sum" else total / (logp.numel() / classes)
+
+
+def _per_class(weight: Tensor, like: Tensor, dim: int) -> Tensor:
+    """A weight a class, laid along the classes' dimension."""
+    return reshape(weight, *[-1 if d == dim else 1 for d in range(like.ndim)])

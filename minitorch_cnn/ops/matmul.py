@@ -1,0 +1,283 @@
+"""Products of matrices, of stacks of them, and by Einstein's notation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.op import Op, Result
+from ..tensor import Size, Tensor, method
+from .elementwise import bind_operator, broadcast_shape, operands
+from .reduce import sum
+from .shape import expand, reshape, transpose
+
+
+class Matmul(Op):
+    """y = a b for stacks of matrices (s, rows, columns); a turned one is stored transposed.
+
+    A stack of one matrix is multiplied with every matrix of the other stack.
+    """
+
+    kernel = "matmul.matmul"
+    parameters = ("turn_a", "turn_b")
+
+    @staticmethod
+    def outputs(a: Tensor, b: Tensor, *, turn_a: bool = False, turn_b: bool = False) -> Result:
+        sa, m, k = a._buffer.shape
+        sb, k2, n = b._buffer.shape
+        m, k = (k, m) if turn_a else (m, k)
+        k2, n = (n, k2) if turn_b else (k2, n)
+        if k != k2:
+            raise RuntimeError(
+                f"matmul: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})"
+            )
+        return (max(sa, sb) if sa and sb else 0, m, n), a.dtype
+
+    def grad_a(self, gy: Tensor, b: Tensor) -> Tensor:
+        turn_a, turn_b = self.attrs["turn_a"], self.attrs["turn_b"]
+        if turn_a:
+            g = Matmul.apply(b, gy, turn_a=turn_b, turn_b=True)
+        else:
+            g = Matmul.apply(gy, b, turn_a=False, turn_b=not turn_b)
+        return self._unspread(g, 0)
+
+    def grad_b(self, gy: Tensor, a: Tensor) -> Tensor:
+        turn_a, turn_b = self.attrs["turn_a"], self.attrs["turn_b"]
+        if turn_b:
+            g = Matmul.apply(gy, a, turn_a=True, turn_b=turn_a)
+        else:
+            g = Matmul.apply(a, gy, turn_a=not turn_a, turn_b=False)
+        return self._unspread(g, 1)
+
+    def _unspread(self, g: Tensor, i: int) -> Tensor:
+        """The sum over the stack for a matrix that served all of it."""
+        shape = self.shapes[i]
+        assert shape is not None
+        return g if g.shape[0] == shape[0] else sum(g, 0, keepdim=True)
+
+
+class Linear(Op):
+    """y[n,o] = b[o] + sum_i x[n,i] w[o,i]"""
+
+    kernel = "matmul.linear"
+
+    @staticmethod
+    def outputs(x: Tensor, w: Tensor, b: Tensor | None) -> Result:
+        return (x._buffer.shape[0], w._buffer.shape[0]), x.dtype
+
+    def grad_x(self, gy: Tensor, w: Tensor) -> Tensor:
+        return mm(gy, w)
+
+    def grad_w(self, gy: Tensor, x: Tensor) -> Tensor:
+        return mm(gy.t(), x)
+
+    def grad_b(self, gy: Tensor) -> Tensor:
+        return sum(gy, 0)
+
+
+def _is_turned(t: Tensor) -> bool:
+    """Whether a matrix, or a stack, is the transpose of one that lies in memory in order."""
+    return not t.is_contiguous() and t._buffer.swapaxes(-1, -2).flags.c_contiguous
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    turn_a, turn_b = _is_turned(a), _is_turned(b)
+    a = transpose(a, 1, 2) if turn_a else a
+    b = transpose(b, 1, 2) if turn_b else b
+    return Matmul.apply(a, b, turn_a=turn_a, turn_b=turn_b)
+
+
+@method("matmul")
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, over the last two dimensions, the rest broadcast; as PyTorch's.
+
+    Vectors count as a row on the left and as a column on the right; that dimension then goes.
+    """
+    a, b = operands(input, other)
+    if not a.ndim or not b.ndim:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
+        )
+    inner = (a.shape[-1], b.shape[0 if b.ndim == 1 else -2])
+    if inner[0] != inner[1]:
+        raise RuntimeError(
+            "matmul: mat1 and mat2 shapes cannot be multiplied "
+            f"({'x'.join(map(str, a.shape))} and {'x'.join(map(str, b.shape))})"
+        )
+    if a.dtype.category != 2:
+        return _integer_matmul(a, b)
+    left = a.unsqueeze(0) if a.ndim == 1 else a
+    right = b.unsqueeze(1) if b.ndim == 1 else b
+    if right.ndim == 2:  # one matrix for all: the stack is only more rows
+        out = _product(reshape(left, 1, -1, inner[0]) if left.ndim != 2 else left.unsqueeze(0),
+                       right.unsqueeze(0))
+        out = reshape(out, *left.shape[:-1], right.shape[-1])
+    else:
+        stack = broadcast_shape("matmul", left.shape[:-2], right.shape[:-2])
+        out = _product(_stacked(left, stack), _stacked(right, stack))
+        out = reshape(out, *stack, left.shape[-2], right.shape[-1])
+    if a.ndim == 1:
+        out = out.squeeze(-2)
+    return out.squeeze(-1) if b.ndim == 1 else out
+
+
+def _stacked(t: Tensor, stack: tuple[int, ...]) -> Tensor:
+    """Matrices in one stack; a single one is not repeated."""
+    matrix = t.shape[-2:]
+    if t.ndim == 2 or Size(t.shape[:-2]).numel() == 1:
+        return reshape(t, 1, *matrix)
+    return reshape(expand(t, *stack, *matrix), Size(stack).numel(), *matrix)
+
+
+def _integer_matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Products of integers: small work, done as a sum over an expanded product."""
+    left = a if a.ndim > 1 else a.unsqueeze(0)
+    right = b if b.ndim > 1 else b.unsqueeze(1)
+    out = sum(left.unsqueeze(-1) * right.unsqueeze(-3), -2).to(a.dtype)
+    if a.ndim == 1:
+        out = out.squeeze(-2)
+    return out.squeeze(-1) if b.ndim == 1 else out
+
+
+bind_operator("matmul", matmul)
+
+
+@method("mm")
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices."""
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"mm: expected two matrices, got {input.ndim}D and {mat2.ndim}D tensors")
+    return matmul(input, mat2)
+
+
+@method("bmm")
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two stacks of as many matrices."""
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(
+            f"bmm: expected two stacks of as many matrices, got {list(input.shape)} "
+            f"and {list(mat2.shape)}"
+        )
+    return matmul(input, mat2)
+
+
+@method("dot")
+def dot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    if input.ndim != 1 or other.ndim != 1:
+        raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {other.ndim}D")
+    return matmul(input, other)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input weight^T + bias, over the last dimension."""
+    if weight.ndim != 2:
+        raise RuntimeError(f"linear: the weight must be a matrix, not of shape {list(weight.shape)}")
+    out_features, in_features = weight._buffer.shape
+    if input.ndim == 0 or input._buffer.shape[-1] != in_features:
+        raise RuntimeError(
+            f"linear: input of shape {list(input.shape)} does not end on the {in_features} features "
+            f"that the weight of shape {list(weight.shape)} takes"
+        )
+    if bias is not None and bias._buffer.shape != (out_features,):
+        raise RuntimeError(
+            f"linear: bias of shape {list(bias.shape)} does not fit {out_features} output features"
+        )
+    require_floating("linear", input, weight, bias)
+    if input.ndim == 2:
+        return Linear.apply(input, weight, bias)
+    rows = input.numel() // in_features if in_features else Size(input.shape[:-1]).numel()
+    out = Linear.apply(reshape(input, rows, in_features), weight, bias)
+    return reshape(out, *input.shape[:-1], out_features)
+
+
+def require_floating(name: str, *tensors: Tensor | None) -> None:
+    """Refuse integers, and a mix of types, where an op computes with real numbers."""
+    first = tensors[0]
+    assert first is not None
+    for t in tensors:
+        if t is not None and (t.dtype.category != 2 or t.dtype is not first.dtype):
+            raise RuntimeError(
+                f"{name}: expected floating-point tensors of one type, "
+                f"got {', '.join(str(t.dtype) for t in tensors if t is not None)}"
+            )
+
+
+class Einsum(Op):
+    """y = the sum over the letters that the result does not have"""
+
+    kernel = "matmul.einsum"
+    parameters = ("equation",)
+    contiguous = False
+
+    @staticmethod
+    def outputs(*tensors: Tensor, equation: str) -> Result:
+        terms, result = _terms(equation)
+        size = _letter_sizes(terms, tensors)
+        return tuple([size[letter] for letter in result]), tensors[0].dtype
+
+    def grads(self, gy: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
+        """The gradient of a factor: the same sum with the result's gradient in its place."""
+        terms, result = _terms(self.attrs["equation"])
+        size = _letter_sizes(terms, tensors)
+        found: list[Tensor | None] = []
+        for i, term in enumerate(terms):
+            if self.edges[i] is None:
+                found.append(None)
+                continue
+            others = [t for j, t in enumerate(tensors) if j != i]
+            letters = [result] + [s for j, s in enumerate(terms) if j != i]
+            known = [letter for letter in term if any(letter in s for s in letters)]
+            g = Einsum.apply(gy, *others, equation=f"{','.join(letters)}->{''.join(known)}")
+            # A letter that only this factor has was summed over: its gradient is everywhere alike.
+            for place, letter in enumerate(term):
+                if letter not in known:
+                    g = g.unsqueeze(place)
+            found.append(expand(g, *[size[letter] for letter in term]))
+        return found
+
+
+def _terms(equation: str) -> tuple[list[str], str]:
+    inputs, _, result = equation.partition("->")
+    return inputs.split(","), result
+
+
+def _letter_sizes(terms: list[str], tensors: Any) -> dict[str, int]:
+    size: dict[str, int] = {}
+    for term, t in zip(terms, tensors):
+        for letter, n in zip(term, t._buffer.shape):
+            if size.setdefault(letter, n) != n:
+                raise RuntimeError(
+                    f"einsum: subscript {letter} has size {n} for one operand "
+                    f"and {size[letter]} for another"
+                )
+    return size
+
+
+def einsum(equation: str, *operands_: Any) -> Tensor:
+    """Einstein's summation, `einsum("ij,jk->ik", a, b)`: a sum over the letters that the result
+    lacks. A letter stands once in an operand; "..." is not offered."""
+    given = operands_[0] if len(operands_) == 1 and isinstance(operands_[0], (list, tuple)) else operands_
+    text = equation.replace(" ", "")
+    inputs, arrow, result = text.partition("->")
+    terms = inputs.split(",")
+    if not arrow:  # the letters that stand once, in order
+        joined = "".join(terms)
+        result = "".join(sorted([c for c in set(joined) if joined.count(c) == 1]))
+    letters = set("".join(terms))
+    if not all(c.isascii() and c.isalpha() for c in letters | set(result)):
+        raise RuntimeError(f"einsum: only letters, ',' and '->' are understood, not {equation!r}")
+    if len(terms) != len(given):
+        raise RuntimeError(f"einsum: {equation!r} names {len(terms)} operands, got {len(given)}")
+    for term, t in zip(terms, given):
+        if len(term) != t.ndim:
+            raise RuntimeError(
+                f"einsum: the subscripts {term!r} do not fit an operand of {t.ndim} dimensions"
+            )
+        if len(set(term)) != len(term):
+            raise RuntimeError(f"einsum: a letter stands twice in {term!r}; take the diagonal first")
+    if not set(result) <= letters or len(set(result)) != len(result):
+        raise RuntimeError(f"einsum: the result {result!r} must name letters of the operands once")
+    return Einsum.apply(*operands(*given), equation=f"{','.join(terms)}->{result}")
+
+
+

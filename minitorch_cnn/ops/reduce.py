@@ -1,0 +1,369 @@
+"""Reductions: sums, means, extremes and norms over dimensions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .. import dtypes
+from ..autograd.op import Op, Result
+from ..dtypes import DType, as_dtype
+from ..tensor import Tensor, method
+from .elementwise import cast, floating, maximum, minimum, where
+from .index import TakeAlong
+from .shape import cat, dimension, dimensions, expand, reshape
+
+Dim = int | Sequence[int] | None
+
+
+class Reduction(Op):
+    """y = a number for the elements along `dims`, whose sizes become 1 or, without keepdim, go."""
+
+    parameters = ("dims",)
+    contiguous = False
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool) -> Result:
+        return _reduced(x._buffer.shape, dims, keepdim), x.dtype
+
+    def widen(self, t: Tensor) -> Tensor:
+        """A tensor of the result's shape with the reduced dimensions back as 1."""
+        shape = self.shapes[0]
+        assert shape is not None
+        return t if self.attrs["keepdim"] else reshape(t, _reduced(shape, self.attrs["dims"], True))
+
+
+def _reduced(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    if keepdim:
+        return tuple([1 if d in dims else n for d, n in enumerate(shape)])
+    return tuple([n for d, n in enumerate(shape) if d not in dims])
+
+
+class Sum(Reduction):
+    """y = sum of x over dims, divided"""
+
+    kernel = "reduce.sum"
+    parameters = ("dims", "divisor")
+    contiguous = True
+
+    @classmethod
+    def outputs(
+        cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, divisor: float = 1
+    ) -> Result:
+        dtype = x.dtype if x.dtype.is_floating_point else dtypes.int64
+        return _reduced(x._buffer.shape, dims, keepdim), dtype
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        divisor = self.attrs["divisor"]
+        return expand(self.widen(gy if divisor == 1 else gy / divisor), self.shapes[0])
+
+
+class Amax(Reduction):
+    """y = the largest of x over dims; equal ones share the gradient"""
+
+    kernel = "reduce.amax"
+
+    def grad_x(self, gy: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        chosen = cast(x == self.widen(y), gy.dtype)
+        return self.widen(gy) * chosen / chosen.sum(self.attrs["dims"], keepdim=True)
+
+
+class Amin(Amax):
+    """y = the smallest of x over dims; equal ones share the gradient"""
+
+    kernel = "reduce.amin"
+
+
+class ArgMax(Op):
+    """y = the index of the first largest of x along a dimension"""
+
+    kernel = "reduce.argmax"
+    parameters = ("dim",)
+    contiguous = False
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, dim: int) -> Result:
+        return _reduced(x._buffer.shape, (dim,), False), dtypes.int64
+
+
+class ArgMin(ArgMax):
+    """y = the index of the first smallest of x along a dimension"""
+
+    kernel = "reduce.argmin"
+
+
+class Any_(Reduction):
+    """Whether some of x over dims is not zero."""
+
+    kernel = "reduce.any"
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool) -> Result:
+        return _reduced(x._buffer.shape, dims, keepdim), dtypes.bool_
+
+
+class All(Any_):
+    """Whether none of x over dims is zero."""
+
+    kernel = "reduce.all"
+
+
+class LogSumExp(Reduction):
+    """y = log sum exp(x) over dims"""
+
+    kernel = "reduce.logsumexp"
+
+    def grad_x(self, gy: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return self.widen(gy) * (x - self.widen(y)).exp()
+
+
+class Norm(Reduction):
+    """y = (sum |x|^p over dims)^(1/p)"""
+
+    kernel = "reduce.norm"
+    parameters = ("dims", "p")
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, p: float) -> Result:
+        return _reduced(x._buffer.shape, dims, keepdim), x.dtype
+
+    def grad_x(self, gy: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        # Where the norm is 0 it has a kink; PyTorch's choice of slope there is 0.
+        p, g, size = self.attrs["p"], self.widen(gy), self.widen(y)
+        if p == 0:
+            return gy.sum() * 0 * x
+        if p == 1:
+            return g * x.sign()
+        if math.isinf(p):
+            chosen = cast(x.abs() == size, gy.dtype)
+            return g * chosen * x.sign() / chosen.sum(self.attrs["dims"], keepdim=True)
+        safe = where(size == 0, 1.0, size)
+        if p == 2:
+            return where(size == 0, 0.0, g / safe) * x
+        slope = x.sign() * where(x == 0, 1.0, x.abs()) ** (p - 1)
+        return where((size == 0) | (x == 0), 0.0, g * slope / safe ** (p - 1))
+
+
+def _apply(op: type[Op], input: Tensor, dim: Dim, keepdim: bool, **attrs: Any) -> Tensor:
+    return op.apply(input, dims=dimensions(input, dim), keepdim=keepdim, **attrs)
+
+
+def _some(name: str, input: Tensor, dim: Dim) -> None:
+    """Refuse to look for an extreme among no elements."""
+    for d in dimensions(input, dim):
+        if input._buffer.shape[d] == 0:
+            raise IndexError(
+                f"{name}(): Expected reduction dim {d} to have non-zero size, "
+                f"the input has shape {list(input.shape)}"
+            )
+
+
+@method("sum")
+def sum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The sum over dimensions, over all if none is given; of integers it is int64.
+
+    Totals run in float64, in an order that depends on the shape alone.
+    """
+    if dtype is not None:
+        input = cast(input, as_dtype(dtype))
+    return _apply(Sum, input, dim, keepdim, divisor=1)
+
+
+@method("mean")
+def mean(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The mean over dimensions, over all if none is given."""
+    if dtype is not None:
+        input = cast(input, as_dtype(dtype))
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"mean(): the input must be floating point, not {input.dtype}")
+    return _apply(Sum, input, dim, keepdim, divisor=_count(input, dim))
+
+
+def _count(input: Tensor, dim: Dim) -> int:
+    return math.prod([input._buffer.shape[d] for d in dimensions(input, dim)])
+
+
+@method("var")
+def var(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float = 1,
+) -> Tensor:
+    """The variance, its sum of squares divided by the count less `correction`, not below 0."""
+    if isinstance(dim, bool):  # PyTorch's older form: var(input, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = int(unbiased)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"var(): the input must be floating point, not {input.dtype}")
+    centred = input - mean(input, dim, keepdim=True)
+    freedom = max(_count(input, dim) - correction, 0)
+    squares = centred * centred
+    if freedom == 0:
+        return sum(squares, dim, keepdim) / 0.0
+    return _apply(Sum, squares, dim, keepdim, divisor=freedom)
+
+
+@method("std")
+def std(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float = 1,
+) -> Tensor:
+    """The square root of the variance."""
+    return var(input, dim, unbiased, keepdim, correction=correction).sqrt()
+
+
+@method("amax")
+def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The largest elements over dimensions; equal ones share the gradient."""
+    _some("amax", input, dim)
+    return _apply(Amax, input, dim, keepdim)
+
+
+@method("amin")
+def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The smallest elements over dimensions; equal ones share the gradient."""
+    _some("amin", input, dim)
+    return _apply(Amin, input, dim, keepdim)
+
+
+def _arg(op: type[Op], name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    _some(name, input, dim)
+    if dim is None:
+        found = op.apply(reshape(input, -1), dim=0)
+        return reshape(found, (1,) * input.ndim) if keepdim else found
+    d = dimension(input, dim)
+    if input.ndim == 0:
+        return op.apply(reshape(input, 1), dim=0)
+    found = op.apply(input, dim=d)
+    return found.unsqueeze(d) if keepdim else found
+
+
+@method("argmax")
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first largest element, along a dimension or of the flattened tensor."""
+    return _arg(ArgMax, "argmax", input, dim, keepdim)
+
+
+@method("argmin")
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first smallest element, along a dimension or of the flattened tensor."""
+    return _arg(ArgMin, "argmin", input, dim, keepdim)
+
+
+class ValuesAndIndices(NamedTuple):
+    """Extremes along a dimension and where they stood."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extreme(
+    name: str,
+    pick: Callable[..., Tensor],
+    whole: Callable[..., Tensor],
+    elementwise: Callable[..., Tensor],
+    input: Tensor,
+    dim: Any,
+    keepdim: bool,
+) -> Any:
+    if isinstance(dim, Tensor):
+        return elementwise(input, dim)
+    if dim is None:
+        if input._buffer.size == 0:
+            raise RuntimeError(f"{name}(): Expected reduction over a tensor with elements")
+        return whole(input)
+    d = dimension(input, dim)
+    if input.ndim == 0:
+        return ValuesAndIndices(input.clone(), pick(input, 0))
+    indices = pick(input, d, keepdim=True)
+    values = TakeAlong.apply(input, indices, dim=d)
+    if not keepdim:
+        values, indices = values.squeeze(d), indices.squeeze(d)
+    return ValuesAndIndices(values, indices)
+
+
+@method("max")
+def max_(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest element; along a dimension, values and indices; with a tensor, elementwise."""
+    return _extreme("max", argmax, amax, maximum, input, dim, keepdim)
+
+
+@method("min")
+def min_(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest element; along a dimension, values and indices; with a tensor, elementwise."""
+    return _extreme("min", argmin, amin, minimum, input, dim, keepdim)
+
+
+@method("any")
+def any_(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether some element is not zero."""
+    return _apply(Any_, input, dim, keepdim)
+
+
+@method("all")
+def all_(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether no element is zero."""
+    return _apply(All, input, dim, keepdim)
+
+
+@method("prod")
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The product along a dimension or of all elements, multiplied pair by pair.
+
+    The tree of products gives right gradients where elements are zero, of every order.
+    """
+    if dtype is not None:
+        input = cast(input, as_dtype(dtype))
+    elif not input.dtype.is_floating_point:
+        input = cast(input, dtypes.int64)
+    if dim is None:
+        whole = prod(reshape(input, -1), 0)
+        return reshape(whole, (1,) * input.ndim) if keepdim else whole
+    d = dimension(input, dim)
+    factors = input if input.ndim else reshape(input, 1)
+    while factors.shape[d] > 1:
+        n = factors.shape[d]
+        half = factors.narrow(d, 0, n // 2) * factors.narrow(d, n // 2, n // 2)
+        rest = factors.narrow(d, n - 1, n % 2)
+        factors = cat([half, rest], d) if n % 2 else half
+    if factors.shape[d] == 0:
+        factors = factors.sum(d, keepdim=True) + 1  # of nothing: 1
+    if not input.ndim:
+        return reshape(factors, ())
+    return factors.clone() if keepdim else factors.squeeze(d)
+
+
+@method("logsumexp")
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """log sum exp(x) over dimensions, without overflow."""
+    return _apply(LogSumExp, floating(input), dim, keepdim)
+
+
+@method("norm")
+def norm(
+    input: Tensor, p: float | str | None = "fro", dim: Dim = None, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of the elements over dimensions; "fro" is 2. As `torch.norm` for vectors."""
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"norm: p must be a number or 'fro', not {p!r}")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"norm(): expected a floating point tensor as input, not {input.dtype}")
+    power = 2.0 if p in (None, "fro") else float(p)  # type: ignore[arg-type]
+    if power == -math.inf:
+        _some("norm", input, dim)
+    return _apply(Norm, input, dim, keepdim, p=power)

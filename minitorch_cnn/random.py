@@ -1,0 +1,103 @@
+"""Random numbers from a counter: draw i of a seed is a function of both, whatever computes it.
+
+Philox 4x32-10 of Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011). So a draw does
+not depend on the number of threads, nor on the device.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+
+from . import dtypes
+from .device import Device, as_device
+from .tensor import Tensor, wrap
+
+__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed",
+           "set_rng_state"]
+
+
+class Generator:
+    """A stream of random numbers, as `torch.Generator`.
+
+    Its `state`, the seed and how many blocks of numbers were drawn, is a tensor that the kernels read
+    and move on.
+
+    >>> import minitorch_cnn as torch
+    >>> g = torch.Generator().manual_seed(0)
+    >>> torch.equal(torch.rand(3, generator=g), torch.rand(3, generator=g.manual_seed(0)))
+    True
+    """
+
+    def __init__(self, device: str | Device = "cpu") -> None:
+        self.device = as_device(device)
+        buffer = self.device.empty((2,), dtypes.uint64.numpy)
+        self.state = wrap(buffer, dtypes.uint64, self.device)
+        self.seed()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of a seed, an int from -2^63 to 2^64 - 1; returns the generator."""
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise TypeError(f"manual_seed expected an int, not {seed!r}")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"manual_seed expected a seed from -2^63 to 2^64 - 1, not {seed}")
+        self.state._buffer[...] = np.array([int(seed) % 2**64, 0], np.uint64)
+        return self
+
+    def seed(self) -> int:
+        """Start the stream of a seed that nobody could foresee, and return it."""
+        chosen = secrets.randbits(63)
+        self.manual_seed(chosen)
+        return chosen
+
+    def initial_seed(self) -> int:
+        """The seed of the stream."""
+        return int(self.state._buffer[0])
+
+    def get_state(self) -> Tensor:
+        """The state as 16 bytes."""
+        bytes_ = np.frombuffer(self.state._host().tobytes(), np.uint8).copy()
+        return wrap(bytes_, dtypes.uint8, as_device("cpu"))
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Go on from a state that `get_state` gave."""
+        if new_state.dtype is not dtypes.uint8 or new_state.shape != (16,):
+            raise TypeError(
+                f"set_state expected 16 bytes from get_state, not {new_state.dtype} "
+                f"of shape {list(new_state.shape)}"
+            )
+        self.state._buffer[...] = np.frombuffer(new_state.numpy().tobytes(), np.uint64)
+        return self
+
+    def __repr__(self) -> str:
+        return f"Generator(device='{self.device}', seed={self.initial_seed()})"
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the generator that is used where none is given."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Give the default generator a seed that nobody could foresee, and return it."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Have the default generator go on from a state."""
+    default_generator.set_state(new_state)
+

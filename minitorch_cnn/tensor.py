@@ -1,0 +1,449 @@
+"""Tensor: a buffer on a device, its gradient, and the op it came from.
+
+What a tensor can compute is not written here: every function of `ops` that PyTorch also offers as
+a method or operator is bound to the class where it is defined, by `method`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from . import dtypes
+from .device import Device, cpu
+from .dtypes import DType, dtype_of
+from .printing import tensor_repr
+
+if TYPE_CHECKING:
+    from .autograd.graph import Node
+
+__all__ = ["Size", "Tensor", "method", "wrap"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of ints that prints as PyTorch's."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """How many elements a tensor of this shape has."""
+        count = 1
+        for n in self:
+            count *= n
+        return count
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed.
+
+    Make one with `tensor`, `zeros`, `randn` and their like; see
+    https://docs.pytorch.org/docs/stable/tensors.html, whose names and meanings these are.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_counter",
+        "_current",
+        "_grad",
+        "_hooks",
+        "_index",
+        "_node",
+        "_origin",
+        "_requires_grad",
+        "device",
+        "dtype",
+    )
+
+    __array_priority__ = 1000  # array * tensor is the tensor's business
+
+    _buffer: Any
+    """The device's array: on the CPU, NumPy's."""
+    _counter: list[int]
+    """Writes so far into the memory; one object for all tensors that share it."""
+    _node: Node | None
+    """The op that made this tensor and its place among the op's outputs, `_index`."""
+    _index: int
+    _origin: tuple[Tensor, Any, dict[str, Any]] | None
+    """For a view: the tensor it was taken of, and the view op with its attributes."""
+    _current: int
+    """For a view: the count of writes for which `_node` is right."""
+    _hooks: dict[int, Callable[[Tensor], Any]] | None
+    _grad: Tensor | None
+    _requires_grad: bool
+    device: Device
+    dtype: DType
+
+    def __init__(self, *args: Any) -> None:
+        """`Tensor(2, 3)` is an uninitialised float tensor, `Tensor([...])` one of these values."""
+        default = dtypes.get_default_dtype()
+        if len(args) == 1 and not isinstance(args[0], int):
+            values = args[0]._buffer if isinstance(args[0], Tensor) else args[0]
+            buffer = np.array(values, default.numpy)
+        else:
+            buffer = cpu.empty(args, default.numpy)
+        _initialise(self, buffer, default, cpu)
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> Size:
+        """The size of every dimension."""
+        return Size(self._buffer.shape)
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions it has."""
+        return self._buffer.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._buffer.shape[self._dim(dim)]
+
+    def dim(self) -> int:
+        """How many dimensions it has."""
+        return self._buffer.ndim
+
+    def numel(self) -> int:
+        """How many elements it has."""
+        return self._buffer.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._buffer.size * self.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements between neighbours along each dimension, or along one."""
+        strides = tuple([s // self.dtype.itemsize for s in self._buffer.strides])
+        return strides if dim is None else strides[self._dim(dim)]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in order, without gaps."""
+        return bool(self._buffer.flags.c_contiguous)
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return int(self._buffer.ctypes.data)
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are float32 or float64."""
+        return self.dtype.is_floating_point
+
+    def get_device(self) -> int:
+        """The device's number, -1 for the CPU."""
+        return -1 if self.device.type == "cpu" else self.device.index or 0
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it lives on a CUDA device."""
+        return self.device.type == "cuda"
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it lives on the CPU."""
+        return self.device.type == "cpu"
+
+    def _dim(self, dim: int) -> int:
+        """A dimension counted from the front; refuses one that is not there."""
+        n = max(self._buffer.ndim, 1)
+        if not -n <= dim < n:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            )
+        return dim % n
+
+    # ------------------------------------------------------------------ gradient
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded for `backward`."""
+        if self._origin is not None and self._current != self._counter[0]:
+            self._follow_origin()
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Say whether operations on this leaf are recorded; returns the tensor itself."""
+        if requires_grad == self.requires_grad:
+            return self
+        if self._node is not None:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
+        if requires_grad and not self.dtype.is_floating_point:
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, not {self.dtype}"
+            )
+        self._origin = None
+        self._requires_grad = requires_grad
+        return self
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` accumulated, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None, not {value!r}")
+            if value.shape != self.shape or value.dtype is not self.dtype:
+                raise RuntimeError(
+                    f"assigned grad has shape {tuple(value.shape)} and type {value.dtype}, "
+                    f"its tensor {tuple(self.shape)} and {self.dtype}"
+                )
+        self._grad = value
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The recorded operation that made this tensor; None for a leaf."""
+        return self._node if self.requires_grad else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than by a recorded operation."""
+        return self.grad_fn is None
+
+    @property
+    def _version(self) -> int:
+        return self._counter[0]
+
+    def _bump(self) -> None:
+        """Note that the memory was written; what had been saved for `backward` is now spoilt."""
+        self._counter[0] += 1
+
+    def _follow_origin(self) -> None:
+        """Make a view's history right again after its memory was written elsewhere."""
+        assert self._origin is not None
+        parent, op, attrs = self._origin
+        self._current = self._counter[0]
+        if op is None:
+            return
+        self._requires_grad = parent.requires_grad
+        self._node, self._index = None, 0
+        if self._requires_grad:
+            op.record((parent,), attrs, (self,))
+
+    @property
+    def _base(self) -> Tensor | None:
+        """The tensor whose memory a view shows."""
+        tensor = self
+        while tensor._origin is not None:
+            tensor = tensor._origin[0]
+        return None if tensor is self else tensor
+
+    def detach(self) -> Tensor:
+        """The same memory, cut off from the graph."""
+        out = wrap(self._buffer, self.dtype, self.device)
+        out._counter = self._counter
+        return out
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, cut off from the graph, its writes not noticed by `backward`."""
+        return wrap(self._buffer, self.dtype, self.device)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        self._buffer, self.dtype, self.device = value._buffer, value.dtype, value.device
+        self._counter = [0]
+
+    # ------------------------------------------------------------------ to Python and NumPy
+
+    def _host(self) -> np.ndarray[Any, Any]:
+        """The values, for reading on the host."""
+        if self.device.type != "cpu":
+            raise TypeError(f"can't read a tensor on device '{self.device}'; call .cpu() first")
+        return self._buffer  # type: ignore[no-any-return]
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The NumPy array over the same memory."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. "
+                "Use tensor.detach().numpy() instead."
+            )
+        return self._host()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.numpy(), dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._buffer.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self._buffer.size} elements cannot be converted to Scalar"
+            )
+        return self._host().item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._host().tolist()
+
+    def __bool__(self) -> bool:
+        if self._buffer.size != 1:
+            count = "no values" if self._buffer.size == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {count} is ambiguous")
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_floating_point or self._buffer.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self._buffer.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._buffer.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._buffer.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[i] for i in range(self._buffer.shape[0])])
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        # A view may follow its origin, so ask for what depends on history first.
+        requires_grad, node = self.requires_grad, self.grad_fn
+        return tensor_repr(
+            self._host(),
+            dtype=self.dtype.name,
+            default_dtype=dtypes.get_default_dtype().name,
+            requires_grad=requires_grad,
+            grad_fn=node.name() if node is not None else None,
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self._buffer.ndim == 0 and not self.requires_grad else self, spec) \
+            if spec else str(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support deepcopy."
+            )
+        out = type(self).__new__(type(self))
+        _initialise(out, self._buffer.copy(), self.dtype, self.device)
+        memo[id(self)] = out
+        out._requires_grad = self._requires_grad
+        if self._grad is not None:
+            out._grad = self._grad.__deepcopy__(memo)
+        if hasattr(self, "__dict__"):
+            out.__dict__.update(self.__dict__)
+        return out
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if self._node is not None:
+            raise RuntimeError(
+                "only graph leaves can be pickled; detach() the tensor first"
+            )
+        return _restore, (type(self), np.ascontiguousarray(self._host()), self._requires_grad)
+
+    if TYPE_CHECKING:  # bound by the ops
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+
+
+def _initialise(tensor: Tensor, buffer: Any, dtype: DType, device: Device) -> None:
+    tensor._buffer = buffer
+    tensor.dtype = dtype
+    tensor.device = device
+    tensor._counter = [0]
+    tensor._current = 0
+    tensor._grad = None
+    tensor._hooks = None
+    tensor._index = 0
+    tensor._node = None
+    tensor._origin = None
+    tensor._requires_grad = False
+
+
+def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor) -> Tensor:
+    """A leaf tensor over a buffer."""
+    tensor = kind.__new__(kind)
+    _initialise(tensor, buffer, dtype, device)
+    return tensor
+
+
+def _restore(kind: type[Tensor], array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
+    tensor = wrap(array, dtype_of(array), cpu, kind)
+    tensor._requires_grad = requires_grad
+    return tensor
+
+
+def method(*names: str) -> Callable[[F], F]:
+    """Offer a function whose first argument is a tensor as Tensor methods of these names too."""
+
+    def bind(function: F) -> F:
+        for name in names or (function.__name__,):
+            setattr(Tensor, name, function)
+        return function
+
+    return bind
