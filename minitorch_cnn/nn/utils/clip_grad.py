@@ -1,0 +1,78 @@
+"""Keeping gradients from growing too large."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+
+from ...autograd import no_grad
+from ...ops.creation import tensor
+from ...ops.shape import stack
+from ...tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+Tensors = Tensor | Iterable[Tensor]
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale the gradients, in place, so that the norm of all of them as one vector is `max_norm`.
+
+    They are scaled by max_norm / (norm + 1e-6), if that is less than 1. Returns the norm they
+    had, of order `norm_type`. Raises RuntimeError, if `error_if_nonfinite`, when that is NaN or
+    infinite. As https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html.
+
+    >>> import minitorch_cnn as torch
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grad_norm_(w, 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
+    grads = _grads(parameters)
+    if not grads:
+        return tensor(0.0)
+    norms = stack([grad.norm(norm_type) for grad in grads])
+    total = norms.norm(norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
+            f"{total.item()}, so it cannot be clipped. To disable this error and scale the "
+            "gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    for grad in grads:
+        grad.mul_(factor)
+    return total
+
+
+@no_grad()
+def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
+    """Put every element of the gradients, in place, at the nearest point of ±`clip_value`.
+
+    >>> import minitorch_cnn as torch
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, -0.5])
+    >>> torch.nn.utils.clip_grad_value_(w, 1.0)
+    >>> w.grad
+    tensor([ 1.0000, -0.5000])
+    """
+    for grad in _grads(parameters):
+        grad.clamp_(min=-clip_value, max=clip_value)
+
+
+def _grads(parameters: Tensors) -> list[Tensor]:
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not tensors and isinstance(parameters, Iterator):
+        warnings.warn(
+            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=4
+        )
+    return [t.grad for t in tensors if t.grad is not None]

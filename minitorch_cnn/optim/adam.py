@@ -1,0 +1,89 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..ops.creation import tensor, zeros_like
+from ..tensor import Tensor
+from .optimizer import Optimizer, check_number
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """Adam: steps of the gradient's running mean over the root of its square's running mean.
+
+    At step t, with m = b1 * m + (1 - b1) * g and v = b2 * v + (1 - b2) * g**2,
+    p = p - lr * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + eps).
+    `weight_decay` w adds w * p to the gradient g or, if `decoupled_weight_decay`, shrinks p by
+    the factor 1 - lr * w instead (AdamW). `amsgrad` takes the largest v so far. `maximize` climbs.
+
+    From Kingma and Ba, Adam: a method for stochastic optimization (2014); amsgrad from Reddi et
+    al., On the convergence of Adam and beyond (2018). Options and defaults are those of
+    https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html.
+
+    Raises ValueError for negative options and for betas outside [0, 1).
+
+    >>> import minitorch_cnn as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.Adam([w], lr=0.1)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.9000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            check_number(self, name, options[name])
+        if len(options["betas"]) != 2:
+            raise ValueError(f"{type(self).__name__}: betas must be two, got {options['betas']}")
+        for i, beta in enumerate(options["betas"]):
+            check_number(self, f"betas[{i}]", beta, below=1)
+
+    def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
+        return (
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+
+    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
+        state = self.state[p]
+        if not state:
+            state["step"] = tensor(0.0, device=p.device)
+            state["exp_avg"] = zeros_like(p)
+            state["exp_avg_sq"] = zeros_like(p)
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = zeros_like(p)
+        max_exp_avg_sq = state["max_exp_avg_sq"] if group["amsgrad"] else None
+        moments = (state["exp_avg"], state["exp_avg_sq"], max_exp_avg_sq)
+        self._launch("optim.adam", p, moments, state["step"], hyper)

@@ -1,0 +1,266 @@
+"""Optimizer: parameter groups, state and the step that every optimizer shares."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any
+
+from ..autograd import enable_grad, no_grad
+from ..device import launch
+from ..dtypes import float64
+from ..nn.parameter import clear_grad
+from ..ops.creation import tensor
+from ..tensor import Tensor
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """What all optimizers share: groups of parameters, each with its options, and their state.
+
+    An optimizer of this package says which options there are (`defaults`), which of their values
+    make sense (`_check`), what its kernel reads of them (`_hyper`), and how one parameter is
+    updated (`_update`). One that overrides `step` alone works too.
+
+    `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts with a `params` entry
+    and options that differ from `defaults`. See https://docs.pytorch.org/docs/stable/optim.html.
+
+    Raises TypeError for parameters that are not tensors or have no order, ValueError for empty
+    parameters, non-leaf tensors, a tensor in two groups and options out of their range.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                "but got one Tensor"
+            )
+        self._check(defaults)
+        self.defaults = defaults
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._hypers: list[_Hyper] = []
+        self._step_called = False
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """Refuse options that make no sense."""
+
+    def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
+        """A group's options in the order in which the kernel reads them."""
+        raise NotImplementedError
+
+    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
+        """Update one parameter that has a gradient."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        `closure`, if given, is called first: it computes the loss anew, with its gradients, and
+        returns it. Returns what it returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._step_called = True
+        for group, hyper in zip(self.param_groups, self._hypers, strict=True):
+            values = self._hyper(group)
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._update(p, group, hyper.tensor(values, p))
+        return loss
+
+    def _launch(
+        self, kernel: str, p: Tensor, moments: Iterable[Tensor | None], *rest: Tensor
+    ) -> None:
+        """Run a kernel on a parameter, its gradient, its moments (None: absent) and buffers."""
+        if not p.dtype.is_floating_point:
+            raise RuntimeError(f"{type(self).__name__}: can't update a parameter of type {p.dtype}")
+        buffers = []
+        for moment in moments:
+            if moment is None:
+                buffers.append(p.device.empty((0,), p.dtype.numpy))
+            elif moment.shape == p.shape and moment.dtype is p.dtype:
+                buffers.append(moment._buffer)
+            else:
+                raise RuntimeError(
+                    f"{type(self).__name__}: a parameter of shape {tuple(p.shape)} and type "
+                    f"{p.dtype} has state of shape {tuple(moment.shape)} and type {moment.dtype}; "
+                    "it has changed since its first step, so make a new optimizer"
+                )
+        assert p.grad is not None
+        values = p if p.is_contiguous() else p.detach().contiguous()
+        gradient = p.grad.contiguous()
+        launch(
+            p.device, kernel, values._buffer, gradient._buffer, *buffers, *[r._buffer for r in rest]
+        )
+        if values is p:
+            p._bump()
+        else:
+            with no_grad():
+                p.copy_(values)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or fill them with zeros."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                clear_grad(p, set_to_none)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Optimize more parameters, with options of their own where `param_group` has them."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        members = [params] if isinstance(params, Tensor) else list(params)
+        names = [member[0] for member in members if isinstance(member, tuple)]
+        if names and len(names) != len(members):
+            raise ValueError(
+                "all optimizer params should be with/without names. Some param names are missing"
+            )
+        tensors = [member[1] if isinstance(member, tuple) else member for member in members]
+        for p in tensors:
+            if not isinstance(p, Tensor):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(p)}"
+                )
+            if not p.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+        group = {**self.defaults, **param_group, "params": tensors}
+        if names:
+            group["param_names"] = names
+        self._check(group)
+        if len({id(p) for p in tensors}) != len(tensors):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters", stacklevel=3
+            )
+        for other in self.param_groups:
+            if ("param_names" in other) != ("param_names" in group):
+                raise ValueError("all optimizer param groups should be with/without names")
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        if not known.isdisjoint([id(p) for p in tensors]):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(group)
+        self._hypers.append(_Hyper())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and the groups, with numbers in place of the parameters.
+
+        The tensors in it are the optimizer's own, not copies.
+        """
+        numbers: dict[int, int] = {}
+        count = 0
+        packed_groups = []
+        for group in self.param_groups:
+            for i, p in enumerate(group["params"], count):
+                numbers.setdefault(id(p), i)
+            count += len(group["params"])
+            packed = {key: value for key, value in group.items() if key != "params"}
+            packed["params"] = [numbers[id(p)] for p in group["params"]]
+            packed_groups.append(packed)
+        state = {
+            numbers[id(key)] if isinstance(key, Tensor) else key: value
+            for key, value in self.state.items()
+        }
+        return {"state": state, "param_groups": packed_groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` of an optimizer of the same parameters returned, as copies.
+
+        Raises ValueError, with nothing changed, if groups or shapes of state do not match.
+        """
+        saved_groups = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in self.param_groups]
+        saved_sizes = [len(group["params"]) for group in saved_groups]
+        if len(sizes) != len(saved_sizes):
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: "
+                f"{len(saved_sizes)}, the optimizer has {len(sizes)}"
+            )
+        if sizes != saved_sizes:
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                f"optimizer's group: {saved_sizes} parameters, the optimizer has {sizes}"
+            )
+        groups = []
+        parameters: dict[Any, Tensor] = {}
+        for group, saved in zip(self.param_groups, saved_groups, strict=True):
+            parameters.update(zip(saved["params"], group["params"], strict=True))
+            names = {"param_names": group["param_names"]} if "param_names" in group else {}
+            groups.append({**self.defaults, **names, **saved, "params": group["params"]})
+            self._check(groups[-1])
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for number, entries in state_dict["state"].items():
+            if number in parameters:
+                p = parameters[number]
+                state[p] = {
+                    name: _adopted(name, value, p, number) for name, value in entries.items()
+                }
+            else:
+                state[number] = entries
+        self.state, self.param_groups = state, groups
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__} ("
+        for i, group in enumerate(self.param_groups):
+            options = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            text += f"\nParameter Group {i}\n" + "".join(options)
+        return text + ")"
+
+
+class _Hyper:
+    """The buffer from which a group's kernels read their options, rewritten when one changes."""
+
+    def __init__(self) -> None:
+        self._values: tuple[float, ...] | None = None
+        self._tensor: Tensor | None = None
+
+    def tensor(self, values: tuple[float, ...], p: Tensor) -> Tensor:
+        if self._tensor is None or self._tensor.device is not p.device:
+            self._tensor = hyper_tensor(values, p)
+        elif values != self._values:
+            with no_grad():
+                self._tensor.copy_(hyper_tensor(values, p))
+        self._values = values
+        return self._tensor
+
+
+def hyper_tensor(values: tuple[float, ...], p: Tensor) -> Tensor:
+    """Options as a kernel reads them."""
+    return tensor(values, dtype=float64, device=p.device)
+
+
+def check_number(optimizer: Optimizer, name: str, value: float, below: float = inf) -> None:
+    """Refuse an option outside [0, below), NaN included."""
+    if not 0 <= value < below:
+        limit = "a finite number" if below == inf else f"less than {below}"
+        raise ValueError(
+            f"{type(optimizer).__name__}: {name} must be {limit} and not negative, got {value}"
+        )
+
+
+def _adopted(name: str, value: Any, p: Tensor, number: Any) -> Any:
+    """A copy of a loaded state entry, in the type and on the device of its parameter."""
+    if name == "step":
+        return tensor(float(value), device=p.device)
+    if not isinstance(value, Tensor):
+        return value
+    if value.shape != p.shape:
+        raise ValueError(
+            f"loaded state dict has {name} of shape {tuple(value.shape)} for parameter {number} "
+            f"of shape {tuple(p.shape)}"
+        )
+    return value.detach().to(device=p.device, dtype=p.dtype).clone().contiguous()

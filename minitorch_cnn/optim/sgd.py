@@ -1,0 +1,83 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..ops.creation import zeros_like
+from ..tensor import Tensor
+from .optimizer import Optimizer, check_number, hyper_tensor
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p = p - lr * g, where g may be smoothed by a momentum.
+
+    With `weight_decay` w, g is first the gradient plus w * p. With `momentum` mu, the buffer
+    b = mu * b + (1 - `dampening`) * g (at first b = g) takes its place, or, with `nesterov`,
+    g + mu * b. `maximize` climbs instead. Options and defaults are those of
+    https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html.
+
+    Raises ValueError for negative options, and for `nesterov` without momentum or with dampening.
+
+    >>> import minitorch_cnn as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.SGD([w], lr=0.1)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.7000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            check_number(self, name, options[name])
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, "
+                f"got momentum {options['momentum']} and dampening {options['dampening']}"
+            )
+
+    def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
+        return (
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            group["nesterov"],
+            group["maximize"],
+        )
+
+    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
+        momentum_buffer = None
+        if group["momentum"] != 0:
+            state = self.state[p]
+            momentum_buffer = state.get("momentum_buffer")
+            if momentum_buffer is None:
+                momentum_buffer = state["momentum_buffer"] = zeros_like(p)
+                if group["dampening"] != 0:  # the first gradient enters whole
+                    hyper = hyper_tensor(self._hyper({**group, "dampening": 0}), p)
+        self._launch("optim.sgd", p, (momentum_buffer,), hyper)

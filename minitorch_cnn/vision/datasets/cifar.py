@@ -1,0 +1,105 @@
+"""CIFAR-10, from its binary files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .download import fetch, unpack
+from .vision import VisionDataset
+
+_SIDE = 32
+_RECORD = 1 + 3 * _SIDE * _SIDE  # a label, then the red, green and blue planes
+
+
+class CIFAR10(VisionDataset):
+    """60,000 colour images of 32x32 pixels in ten classes, 10,000 of them for testing.
+
+    Reads the *binary version*, `ROOT/cifar-10-batches-bin/`, because the Python version would have
+    to be unpickled. `download=True` fetches and unpacks what is missing; an archive that lies in
+    `root` already is unpacked as it is. `data` is a uint8 array (n, 32, 32, 3), `targets` a list.
+
+    Raises RuntimeError where files are missing, damaged or cannot be downloaded.
+
+    Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009,
+    https://www.cs.toronto.edu/~kriz/cifar.html. Arguments as in
+    https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.CIFAR10.html
+
+    >>> from minitorch_cnn.vision import datasets
+    >>> train = datasets.CIFAR10("data", download=True)  # doctest: +SKIP
+    >>> train[0][0].shape  # doctest: +SKIP
+    (32, 32, 3)
+    """
+
+    base_folder = "cifar-10-batches-bin"
+    filename = "cifar-10-binary.tar.gz"
+    url = f"https://www.cs.toronto.edu/~kriz/{filename}"
+    tgz_md5 = "c32a1d4ab5d03f1284b67883e8d87530"
+    train_list = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+    test_list = ("test_batch.bin",)
+    meta = "batches.meta.txt"
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transform, target_transform)
+        self.train = train
+        if download:
+            self.download()
+        folder = self.root / self.base_folder
+        names = self.train_list if train else self.test_list
+        missing = [name for name in (*names, self.meta) if not (folder / name).is_file()]
+        if missing:
+            raise RuntimeError(
+                f"Dataset not found: {folder} lacks {missing}. You can use download=True to "
+                f"download it, or unpack {self.url} in {self.root}"
+            )
+        self.classes = (folder / self.meta).read_text().split()
+        if len(self.classes) != 10:
+            raise RuntimeError(
+                f"{folder / self.meta} should hold the names of 10 classes, "
+                f"found {len(self.classes)}"
+            )
+        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
+        records = np.concatenate([_read_records(folder / name) for name in names])
+        planes = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE)
+        self.data: np.ndarray = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        self.targets: list[int] = records[:, 0].tolist()
+
+    def download(self) -> None:
+        """Fetch the archive and unpack it, unless the files are there."""
+        folder, archive = self.root / self.base_folder, self.root / self.filename
+        names = (*self.train_list, *self.test_list, self.meta)
+        if all((folder / name).is_file() for name in names):
+            return
+        if not archive.is_file():
+            fetch(self.url, archive, self.tgz_md5)
+        unpack(archive, folder, names)
+
+    def extra_repr(self) -> str:
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+
+def _read_records(path: Path) -> np.ndarray:
+    content = np.fromfile(path, np.uint8)
+    if content.size == 0 or content.size % _RECORD:
+        raise RuntimeError(
+            f"{path} is damaged: expected records of {_RECORD} bytes, {10_000 * _RECORD} bytes in "
+            f"an official file, found {content.size} bytes"
+        )
+    records = content.reshape(-1, _RECORD)
+    if records[:, 0].max() > 9:
+        number = int((records[:, 0] > 9).argmax())
+        raise RuntimeError(
+            f"{path} is damaged: expected labels from 0 to 9, "
+            f"found {records[number, 0]} in record {number}"
+        )
+    return records

@@ -1,0 +1,90 @@
+"""What the image datasets share: pixels and labels in memory, transformed as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import Tensor
+from ...utils.data import Dataset, default_collate, default_convert
+
+
+class VisionDataset(Dataset[tuple[Any, Any]]):
+    """Base class of the image datasets: `data` holds the pixels, `targets` the labels.
+
+    `data` is a uint8 array or tensor with one image a row, `targets` a list or tensor of class
+    numbers. A sample is (image, label): the image is a uint8 array (height, width) or (height,
+    width, channels) of its own, where torchvision has a PIL image, and goes through `transform`;
+    the label is an int and goes through `target_transform`. Where the transform has a method
+    `batch`, as those of `vision.transforms` do, a loader gets whole batches.
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision.datasets import VisionDataset
+    >>> class Stripes(VisionDataset):
+    ...     data, targets = np.eye(3, dtype=np.uint8)[:, None], [2, 1, 0]
+    >>> Stripes("nowhere")[0]
+    (array([[1, 0, 0]], dtype=uint8), 2)
+    """
+
+    data: Any
+    targets: Any
+
+    def __init__(
+        self,
+        root: str | Path,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.root = Path(root).expanduser()
+        self.transform = transform
+        self.target_transform = target_transform
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, target = np.asarray(self.data)[index].copy(), int(self.targets[index])
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return image, target
+
+    def get_batch(self, indices: np.ndarray) -> list[Any]:
+        """The batch that `default_collate` makes of these samples."""
+        transform_all = getattr(self.transform, "batch", None)
+        if self.transform is not None and transform_all is None:
+            return default_collate([self[index] for index in indices.tolist()])
+        images = np.asarray(self.data)[indices]
+        if transform_all is not None:
+            images = transform_all(images)
+        targets = self._targets_at(indices)
+        if self.target_transform is not None:
+            targets = [self.target_transform(target) for target in targets]
+        return [default_convert(images), default_collate(targets)]
+
+    def _targets_at(self, indices: np.ndarray) -> list[Any]:
+        if isinstance(self.targets, (Tensor, np.ndarray)):
+            return np.asarray(self.targets)[indices].astype(np.int64).tolist()
+        return [int(self.targets[index]) for index in indices.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def extra_repr(self) -> str:
+        """Lines that a subclass adds to the printed form."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Number of datapoints: {len(self)}",
+            f"Root location: {self.root}",
+            *self.extra_repr().splitlines(),
+        ]
+        if self.transform is not None or self.target_transform is not None:
+            lines.append("StandardTransform")
+        text = "\n    ".join([f"Dataset {type(self).__name__}", *lines])
+        for name, t in ("Transform", self.transform), ("Target transform", self.target_transform):
+            if t is not None:
+                text += f"\n{name}: " + repr(t).replace("\n", "\n" + " " * len(f"{name}: "))
+        return text

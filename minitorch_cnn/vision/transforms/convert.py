@@ -1,0 +1,110 @@
+"""From pixels to a network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import Tensor, from_numpy, get_default_dtype
+from ...utils.data import SampleStreams
+from .transform import ImageTransform
+
+
+class ToTensor(ImageTransform):
+    """Turns uint8 pixels into a float tensor with values from 0 to 1, channels first.
+
+    An array (height, width) or (height, width, channels), or a PIL image, becomes a tensor
+    (channels, height, width); a batch of arrays a tensor (n, channels, height, width). uint8 is
+    divided by 255; other element types keep type and values.
+
+    Raises TypeError for anything else, tensors included; ValueError for other numbers of
+    dimensions.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ToTensor.html
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision import transforms
+    >>> transforms.ToTensor()(np.array([[0, 51], [102, 255]], np.uint8))
+    tensor([[[0.0000, 0.2000],
+             [0.4000, 1.0000]]])
+    """
+
+    def apply(self, images: Any, streams: SampleStreams) -> Tensor:
+        if not isinstance(images, np.ndarray):
+            raise TypeError(f"ToTensor: image should be PIL Image or ndarray. Got {type(images)}")
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.ndim != 4:
+            raise ValueError(
+                f"ToTensor: a batch should be 3/4 dimensional. Got {images.ndim} dimensions"
+            )
+        planes = images.transpose(0, 3, 1, 2)
+        if planes.dtype != np.uint8:
+            return from_numpy(planes.copy(order="C"))
+        # One pass: each pixel is converted, divided and put in its channel's plane.
+        scaled = np.empty(planes.shape, get_default_dtype().numpy)
+        np.divide(planes, scaled.dtype.type(255), out=scaled)
+        return from_numpy(scaled)
+
+
+class Normalize(ImageTransform):
+    """Computes `(x - mean) / std` for each channel of a float tensor.
+
+    `mean` and `std` are numbers or one number a channel; `inplace` overwrites the tensor.
+    Shape: `(..., channels, height, width)`, kept.
+
+    Raises TypeError for anything but a tensor of floats; ValueError where a number in `std` is
+    zero or the tensor has fewer than three dimensions.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn.vision import transforms
+    >>> normalize = transforms.Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    >>> normalize(torch.ones(3, 1, 1)).flatten()
+    tensor([2., 2., 2.])
+    """
+
+    def __init__(
+        self, mean: Sequence[float] | float, std: Sequence[float] | float, inplace: bool = False
+    ) -> None:
+        self.mean = mean
+        self.std = std
+        self.inplace = inplace
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Tensor:
+        return self.apply(image, streams)
+
+    def apply(self, images: Any, streams: SampleStreams) -> Tensor:
+        if not isinstance(images, Tensor):
+            raise TypeError(f"Normalize: image should be a Tensor. Got {type(images)}")
+        if not images.is_floating_point():
+            raise TypeError(f"Normalize: image should be a float tensor. Got {images.dtype}")
+        if images.ndim < 3:
+            raise ValueError(
+                "Normalize: expected a tensor of size (..., C, H, W), "
+                f"but got {tuple(images.shape)}"
+            )
+        mean, std = self._planes(self.mean, images), self._planes(self.std, images)
+        if not std.all():
+            raise ValueError(
+                f"Normalize: std {self.std} holds a zero in {images.dtype}, "
+                "leading to division by zero"
+            )
+        centred = images.sub_(from_numpy(mean)) if self.inplace else images.sub(from_numpy(mean))
+        return centred.div_(from_numpy(std))
+
+    def _planes(self, value: Sequence[float] | float, images: Tensor) -> np.ndarray:
+        """One number a channel, shaped to be combined with planes of pixels."""
+        planes = np.array(value, images.dtype.numpy).reshape(-1, 1, 1)
+        if len(planes) not in (1, images.shape[-3]):
+            raise ValueError(
+                f"Normalize: {len(planes)} numbers do not fit {images.shape[-3]} channels, "
+                f"with mean {self.mean} and std {self.std}"
+            )
+        return planes
+
+    def __repr__(self) -> str:
+        return f"Normalize(mean={self.mean}, std={self.std})"

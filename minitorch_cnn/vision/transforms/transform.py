@@ -1,0 +1,75 @@
+"""What all transforms share: one rule, applied to an image or to a batch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ... import Tensor
+from ...utils.data import SampleStreams, default_collate
+
+
+class ImageTransform:
+    """Base class of the transforms: `transform(image)` for one, `transform.batch(images)` for many.
+
+    An image is an array (height, width) or (height, width, channels), or a tensor (..., height,
+    width); a PIL image is taken as its array. A batch has one more dimension in front. A subclass
+    defines `apply(images, streams)` for a batch, and draws what is random in it from `streams`, one
+    for each image (see `SampleStreams`): then a loader's batches are the same, bit for bit, be they
+    made by one `batch(images)` or by a `transform(image)` for each.
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision.transforms import ImageTransform
+    >>> class Invert(ImageTransform):
+    ...     def apply(self, images, streams):
+    ...         return 255 - images
+    >>> Invert()(np.array([[0, 255]], np.uint8))
+    array([[255,   0]], dtype=uint8)
+    """
+
+    #: Whether a batch is transformed as a whole; if not, image by image.
+    batchable: bool = True
+
+    def __call__(self, image: Any) -> Any:
+        return self.apply_one(image, SampleStreams(1))
+
+    def batch(self, images: Any) -> Any:
+        """Every image of a batch transformed, as one batch."""
+        if not isinstance(images, (np.ndarray, Tensor)):
+            raise TypeError(f"{self!r}: a batch is an array or a tensor, not {type(images)}")
+        if not self.batchable:
+            return default_collate([self(image) for image in images])
+        return self.apply(images, SampleStreams(len(images)))
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Any:
+        """One image transformed, with numbers from the single stream in `streams`."""
+        return self.apply(self._checked(image)[None], streams)[0]
+
+    def apply(self, images: Any, streams: SampleStreams) -> Any:
+        """A batch transformed, with numbers from `streams`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define apply")
+
+    def _checked(self, image: Any) -> np.ndarray | Tensor:
+        if is_pil_image(image):
+            image = np.asarray(image)
+            # Mode "1" holds booleans: black and white.
+            image = image * np.uint8(255) if image.dtype == bool else image
+        if isinstance(image, np.ndarray):
+            if image.ndim not in (2, 3):
+                raise ValueError(f"{self!r}: image should be 2/3 dimensional. Got {image.ndim}")
+        elif not isinstance(image, Tensor):
+            raise TypeError(
+                f"{self!r}: image should be PIL Image, ndarray or Tensor. Got {type(image)}"
+            )
+        return image
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def is_pil_image(image: Any) -> bool:
+    """Whether this is a PIL image; pillow is not imported to find out."""
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(image, pil.Image)
