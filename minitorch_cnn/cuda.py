@@ -1,4 +1,4 @@
-"""What code that chooses its device asks: `torch.cuda.is_available()`. There are CPU kernels only."""
+"""What code that chooses a device asks: `torch.cuda.is_available()`. Here it is not."""
 
 
 def is_available() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Device:
     """
 
     __slots__ = ("_kernels", "index", "type")
-    _known: dict[tuple[str, int | None], Device] = {}
+    _known: ClassVar[dict[tuple[str, int | None], Device]] = {}
     index: int | None
     type: str
     _kernels: dict[str, Callable[..., None]]
@@ -64,11 +64,12 @@ class Device:
         function = self._kernels.get(name)
         if function is None:
             family, _, attribute = name.partition(".")
+            path = f"{__package__}.kernels.{self.type}.{family}"
             try:
-                module = importlib.import_module(f"{__package__}.kernels.{self.type}.{family}")
+                module = importlib.import_module(path)
                 function = getattr(module, attribute)
             except (ModuleNotFoundError, AttributeError) as error:
-                if isinstance(error, ModuleNotFoundError) and error.name != f"{__package__}.kernels.{self.type}.{family}":
+                if isinstance(error, ModuleNotFoundError) and error.name != path:
                     raise  # something that the kernels themselves need
                 raise RuntimeError(f"device '{self}' has no kernel {name}") from None
             self._kernels[name] = function

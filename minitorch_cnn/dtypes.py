@@ -41,7 +41,11 @@ float64 = DType("float64", 2)
 uint64 = DType("uint64", 1)  # of random states alone: not a type that users meet
 
 _ALL = (bool_, uint8, int8, int16, int32, int64, float32, float64)
-_BY_CHAR = {**{d.numpy.char: d for d in _ALL}, "q": int64, "l": int64 if np.dtype("l").itemsize == 8 else int32}
+_BY_CHAR = {
+    **{d.numpy.char: d for d in _ALL},
+    "q": int64,
+    "l": int64 if np.dtype("l").itemsize == 8 else int32,
+}
 _BY_PYTHON_TYPE = {bool: bool_, int: int64}
 
 _default = float32
@@ -62,11 +66,11 @@ def set_default_dtype(d: DType) -> None:
 
 def dtype_of(array: Any) -> DType:
     """The element type of an array."""
-    try:
-        return _BY_CHAR[array.dtype.char]
-    except KeyError:
-        names = ", ".join(d.name for d in _ALL)
-        raise TypeError(f"can't hold elements of type {array.dtype}; the types are: {names}") from None
+    found = _BY_CHAR.get(array.dtype.char) if array.dtype.isnative else None
+    if found is None:
+        names = ", ".join([d.name for d in _ALL])
+        raise TypeError(f"can't hold elements of type {array.dtype!r}; the types are: {names}")
+    return found
 
 
 def as_dtype(d: Any) -> DType:
@@ -78,7 +82,8 @@ def as_dtype(d: Any) -> DType:
     try:
         return _BY_PYTHON_TYPE[d]
     except (KeyError, TypeError):
-        raise TypeError(f"{d!r} is not a dtype; float32, float64, int64, uint8 and bool are") from None
+        names = ", ".join([known.name for known in _ALL])
+        raise TypeError(f"{d!r} is not a dtype; the dtypes are: {names}") from None
 
 
 _promoted: dict[tuple[DType, DType], DType] = {}
@@ -88,8 +93,10 @@ def promote(a: DType, b: DType) -> DType:
     """The type that holds both: the higher category's, or the wider one within a category.
 
     >>> import minitorch_cnn as torch
-    >>> torch.promote_types(torch.uint8, torch.int8), torch.promote_types(torch.int64, torch.float32)
-    (torch.int16, torch.float32)
+    >>> torch.promote_types(torch.uint8, torch.int8)
+    torch.int16
+    >>> torch.promote_types(torch.int64, torch.float32)
+    torch.float32
     """
     if a is b:
         return a

@@ -14,15 +14,22 @@ from . import dtypes
 from .device import Device, as_device
 from .tensor import Tensor, wrap
 
-__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed",
-           "set_rng_state"]
+__all__ = [
+    "Generator",
+    "default_generator",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]
 
 
 class Generator:
     """A stream of random numbers, as `torch.Generator`.
 
-    Its `state`, the seed and how many blocks of numbers were drawn, is a tensor that the kernels read
-    and move on.
+    Its `state`, the seed and how many blocks of numbers were drawn, is a tensor that the kernels
+    read and move on.
 
     >>> import minitorch_cnn as torch
     >>> g = torch.Generator().manual_seed(0)
@@ -100,4 +107,3 @@ def get_rng_state() -> Tensor:
 def set_rng_state(new_state: Tensor) -> None:
     """Have the default generator go on from a state."""
     default_generator.set_state(new_state)
-

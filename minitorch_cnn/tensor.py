@@ -6,6 +6,7 @@ a method or operator is bound to the class where it is defined, by `method`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,8 +78,9 @@ class Tensor:
     _node: Node | None
     """The op that made this tensor and its place among the op's outputs, `_index`."""
     _index: int
-    _origin: tuple[Tensor, Any, dict[str, Any]] | None
-    """For a view: the tensor it was taken of, and the view op with its attributes."""
+    _origin: tuple[Tensor, Any, Any] | None
+    """For a view: the tensor it was taken of, and the view op with its attributes; or, if nothing
+    was being recorded, None and the node that the memory's first tensor then came from."""
     _current: int
     """For a view: the count of writes for which `_node` is right."""
     _hooks: dict[int, Callable[[Tensor], Any]] | None
@@ -94,7 +96,7 @@ class Tensor:
             values = args[0]._buffer if isinstance(args[0], Tensor) else args[0]
             buffer = np.array(values, default.numpy)
         else:
-            buffer = cpu.empty(args, default.numpy)
+            buffer = cpu.empty(args or (0,), default.numpy)
         _initialise(self, buffer, default, cpu)
 
     # ------------------------------------------------------------------ what it is
@@ -173,7 +175,8 @@ class Tensor:
         n = max(self._buffer.ndim, 1)
         if not -n <= dim < n:
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], "
+                f"but got {dim})"
             )
         return dim % n
 
@@ -214,6 +217,8 @@ class Tensor:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None, not {value!r}")
+            if value is self:
+                raise RuntimeError("can't assign a tensor as its own grad")
             if value.shape != self.shape or value.dtype is not self.dtype:
                 raise RuntimeError(
                     f"assigned grad has shape {tuple(value.shape)} and type {value.dtype}, "
@@ -241,23 +246,38 @@ class Tensor:
 
     def _follow_origin(self) -> None:
         """Make a view's history right again after its memory was written elsewhere."""
-        assert self._origin is not None
-        parent, op, attrs = self._origin
-        self._current = self._counter[0]
-        if op is None:
-            return
-        self._requires_grad = parent.requires_grad
-        self._node, self._index = None, 0
-        if self._requires_grad:
-            op.record((parent,), attrs, (self,))
+        outdated, view = [], self
+        while view._origin is not None and view._current != view._counter[0]:
+            outdated.append(view)
+            view = view._origin[0]
+        for view in reversed(outdated):
+            assert view._origin is not None
+            parent, op, attrs = view._origin
+            if op is None:
+                if parent._root()._node is not attrs:
+                    raise RuntimeError(
+                        "a view that was created in no_grad mode is used after a recorded write to "
+                        "the memory it shows, of which its gradients would know nothing"
+                    )
+                view._current = view._counter[0]
+                continue
+            view._current = view._counter[0]
+            view._requires_grad = parent.requires_grad
+            view._node, view._index = None, 0
+            if view._requires_grad:
+                op.record((parent,), attrs, (view,))
+
+    def _root(self) -> Tensor:
+        """The tensor whose memory a view shows; another tensor itself."""
+        tensor = self
+        while tensor._origin is not None:
+            tensor = tensor._origin[0]
+        return tensor
 
     @property
     def _base(self) -> Tensor | None:
         """The tensor whose memory a view shows."""
-        tensor = self
-        while tensor._origin is not None:
-            tensor = tensor._origin[0]
-        return None if tensor is self else tensor
+        return None if self._origin is None else self._root()
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the graph."""
@@ -274,6 +294,11 @@ class Tensor:
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        if self.requires_grad and not value.dtype.is_floating_point:
+            raise RuntimeError(
+                f"data set to a tensor that requires gradients must be floating point, "
+                f"not {value.dtype}"
+            )
         self._buffer, self.dtype, self.device = value._buffer, value.dtype, value.device
         self._counter = [0]
 
@@ -283,7 +308,7 @@ class Tensor:
         """The values, for reading on the host."""
         if self.device.type != "cpu":
             raise TypeError(f"can't read a tensor on device '{self.device}'; call .cpu() first")
-        return self._buffer  # type: ignore[no-any-return]
+        return self._buffer
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The NumPy array over the same memory."""
@@ -337,6 +362,8 @@ class Tensor:
         return iter([self[i] for i in range(self._buffer.shape[0])])
 
     def __contains__(self, value: Any) -> bool:
+        if not isinstance(value, (Tensor, bool, int, float)):
+            raise RuntimeError(f"a Tensor can contain numbers, not {type(value).__name__}")
         return bool((self == value).any())
 
     def __hash__(self) -> int:
@@ -354,11 +381,12 @@ class Tensor:
         )
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if self._buffer.ndim == 0 and not self.requires_grad else self, spec) \
-            if spec else str(self)
+        if self._buffer.ndim == 0:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._node is not None:
+        if not self.is_leaf:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support deepcopy."
             )
@@ -367,19 +395,17 @@ class Tensor:
         memo[id(self)] = out
         out._requires_grad = self._requires_grad
         if self._grad is not None:
-            out._grad = self._grad.__deepcopy__(memo)
+            out._grad = copy.deepcopy(self._grad, memo)
         if hasattr(self, "__dict__"):
             out.__dict__.update(self.__dict__)
         return out
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        if self._node is not None:
-            raise RuntimeError(
-                "only graph leaves can be pickled; detach() the tensor first"
-            )
-        return _restore, (type(self), np.ascontiguousarray(self._host()), self._requires_grad)
+        return _restore, (type(self), self._host().copy(), self.requires_grad)
 
     if TYPE_CHECKING:  # bound by the ops
+        T: Any
+        mT: Any
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Tensor: ...

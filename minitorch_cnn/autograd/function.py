@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from ..dtypes import DType
 from ..tensor import Tensor
-from .graph import GradMode, Node, recording
+from .graph import GradMode, Node, recording, reduce_to
 
 __all__ = ["Function", "once_differentiable"]
 
@@ -23,6 +25,12 @@ class FunctionContext:
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs, outputs or results in between for `backward`."""
+        for i, t in enumerate(tensors):
+            if not (t is None or isinstance(t, Tensor)):
+                raise TypeError(
+                    f"save_for_backward can only save tensors, but argument {i} is "
+                    f"a {type(t).__name__}"
+                )
         self._saved = tensors
         self._versions = tuple([0 if t is None else t._version for t in tensors])
 
@@ -54,8 +62,10 @@ class FunctionContext:
 
 
 class _FunctionNode(Node):
-    __slots__ = ("context", "function", "places", "returned")
+    __slots__ = ("arguments", "context", "function", "places", "returned")
 
+    arguments: list[tuple[tuple[int, ...], DType] | None]
+    """Shape and type of every argument that is a tensor."""
     context: FunctionContext
     function: type[Function]
     places: list[int]
@@ -83,7 +93,26 @@ class _FunctionNode(Node):
                 f"function {self.name()} returned an incorrect number of gradients "
                 f"(expected {expected}, got {len(found)})"
             )
-        return list(found)
+        return [self._fitted(i, g) for i, g in enumerate(found)]
+
+    def _fitted(self, index: int, g: Any) -> Tensor | None:
+        """A returned gradient in the type and shape of its argument; a broadcast one is summed."""
+        argument = self.arguments[index]
+        if g is None or argument is None:
+            return None
+        if not isinstance(g, Tensor):
+            raise TypeError(
+                f"function {self.name()} returned a gradient that is no Tensor at index {index}: "
+                f"{g!r}"
+            )
+        shape, dtype = argument
+        tail = g.shape[g.ndim - len(shape) :]
+        if len(shape) > g.ndim or any([n not in (1, m) for n, m in zip(shape, tail)]):
+            raise RuntimeError(
+                f"function {self.name()} returned an invalid gradient at index {index}: got "
+                f"{list(g.shape)} but expected shape compatible with {list(shape)}"
+            )
+        return reduce_to(g.to(dtype), shape)
 
     def release(self) -> None:
         if self.context._saved:
@@ -140,22 +169,47 @@ class Function:
         if recorded:
             # An argument handed back as it is must not become its own history.
             fresh = {id(t): t.detach() for t in args if isinstance(t, Tensor)}
-            outputs = tuple([fresh.get(id(t), t) for t in outputs])
+            given_back = outputs
+            outputs = tuple([fresh.get(id(t), t) for t in given_back])
             places = [i for i, t in enumerate(outputs) if isinstance(t, Tensor)]
             node = _FunctionNode(tensors, [outputs[i] for i in places])
             node.context, node.function = context, cls
+            node.arguments = [t if t is None else (t._buffer.shape, t.dtype) for t in tensors]
             node.places, node.returned = places, len(outputs)
-            for index, t in enumerate([outputs[i] for i in places]):
-                if t.dtype.is_floating_point and id(t) not in context._not_differentiable:
+            for index, place in enumerate(places):
+                t = outputs[place]
+                marked = id(given_back[place]) in context._not_differentiable
+                if t.dtype.is_floating_point and not marked:
                     t._node, t._index, t._requires_grad = node, index, True
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a `backward` that is not made of recorded operations: its gradients are leaves."""
+    """Decorates a `backward` that is not made of recorded operations: its gradients can't be
+    differentiated, and an attempt to is an error."""
 
+    @functools.wraps(backward)
     def wrapped(ctx: Any, *grads: Any) -> Any:
         with GradMode(False):
-            return backward(ctx, *grads)
+            found = backward(ctx, *grads)
+        if not (recording.enabled and any([g is not None and g.requires_grad for g in grads])):
+            return found
+        several = found if isinstance(found, tuple) else (found,)
+        outputs = [g.detach() if isinstance(g, Tensor) else g for g in several]
+        node = _OnceNode(grads, [g for g in outputs if isinstance(g, Tensor)])
+        for i, g in enumerate([g for g in outputs if isinstance(g, Tensor)]):
+            g._node, g._index, g._requires_grad = node, i, True
+        return tuple(outputs) if isinstance(found, tuple) else outputs[0]
 
     return wrapped
+
+
+class _OnceNode(Node):
+    """The history of gradients that can't be differentiated."""
+
+    __slots__ = ()
+
+    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )

@@ -45,7 +45,9 @@ def gradcheck(
         raise ValueError("gradcheck: expected at least one input that requires grad")
     for t in wanted:
         if t.dtype is not float64:
-            raise ValueError(f"gradcheck: expected float64 inputs, as differences need, not {t.dtype}")
+            raise ValueError(
+                f"gradcheck: expected float64 inputs, as differences need, not {t.dtype}"
+            )
     try:
         for number, output in enumerate(_outputs(func, given)):
             if output.requires_grad:

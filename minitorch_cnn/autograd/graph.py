@@ -9,6 +9,7 @@ used it, with no recursion however deep the graph.
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import sys
 import threading
@@ -20,8 +21,17 @@ from ..device import Device, cpu, launch
 from ..dtypes import DType, float32
 from ..tensor import Tensor, method, wrap
 
-__all__ = ["GradMode", "Node", "backward", "enable_grad", "grad", "inference_mode",
-           "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "GradMode",
+    "Node",
+    "backward",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,12 +66,33 @@ class GradMode:
         recording.enabled = self._before.pop()
 
     def __call__(self, function: F) -> F:
+        enabled = self.enabled
+
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with GradMode(self.enabled):
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with GradMode(enabled):
                 return function(*args, **kwargs)
 
-        return wrapped  # type: ignore[return-value]
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            resume: Callable[[], Any] = functools.partial(next, generator)
+            while True:
+                try:
+                    with GradMode(enabled):  # while the generator runs, not while it waits
+                        value = resume()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume = functools.partial(generator.send, (yield value))
+                except GeneratorExit:
+                    with GradMode(enabled):
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+
+        return generate if inspect.isgeneratorfunction(function) else call  # type: ignore[return-value]
 
 
 class no_grad(GradMode):
@@ -110,6 +141,10 @@ class set_grad_enabled(GradMode):
 
     def __enter__(self) -> None:
         recording.enabled = self.enabled
+
+    def __call__(self, function: F) -> F:
+        recording.enabled = self._before.pop()  # a decorator says nothing of what comes after it
+        return super().__call__(function)
 
 
 class inference_mode(GradMode):
@@ -163,8 +198,10 @@ class Node:
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """The nodes behind the inputs, None for leaves."""
         return tuple(
-            [(e[0], e[1]) if e is not None and isinstance(e[0], Node) else (None, 0)
-             for e in self.edges]
+            [
+                (e[0], e[1]) if e is not None and isinstance(e[0], Node) else (None, 0)
+                for e in self.edges
+            ]
         )
 
     def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
@@ -187,6 +224,19 @@ def zeros(shape: tuple[int, ...], dtype: DType, device: Device) -> Tensor:
     return wrap(buffer, dtype, device)
 
 
+def reduce_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The gradient of a broadcast: the sum over the elements that one element was spread to."""
+    if g._buffer.shape == shape:
+        return g
+    extra = g._buffer.ndim - len(shape)
+    dims = tuple(
+        [*range(extra)]
+        + [i + extra for i, n in enumerate(shape) if n == 1 and g._buffer.shape[i + extra] != 1]
+    )
+    g = g.sum(dims, keepdim=True)
+    return g.reshape(shape) if extra else g
+
+
 def edge(tensor: Tensor) -> Edge:
     """Where a tensor's gradient goes."""
     return (tensor, 0) if tensor._node is None else (tensor._node, tensor._index)
@@ -207,9 +257,12 @@ def _walk(
     the edge's target and its gradient.
     """
     nodes = _reachable([target for (target, _), _ in roots if isinstance(target, Node)])
+    running = {id(node) for node in nodes}
+    known = running
     if wanted is not None:
-        nodes = _leading_to(nodes, wanted)
-    known = {id(node) for node in nodes}
+        running = _leading_to(nodes, wanted)
+        known = running | {id(target) for target, _ in wanted if isinstance(target, Node)}
+        nodes = [node for node in nodes if id(node) in known]
     watched = None if wanted is None else {(id(target), i) for target, i in wanted}
     pending: dict[int, list[Tensor | None]] = {}
     arrived: dict[tuple[int, int], tuple[Any, Tensor]] = {}
@@ -237,6 +290,8 @@ def _walk(
                 for i, known_grad in enumerate(grads):
                     if known_grad is not None and (id(node), i) in watched:
                         arrived[id(node), i] = (node, known_grad)
+            if id(node) not in running:
+                continue
             found = node.backward(grads)
             if not retain_graph:
                 node.release()
@@ -258,16 +313,14 @@ def _reachable(starts: list[Node]) -> list[Node]:
     return sorted(seen.values(), key=lambda node: node.number, reverse=True)
 
 
-def _leading_to(nodes: list[Node], wanted: list[Edge]) -> list[Node]:
-    """Those of the nodes whose gradients are wanted or lead to one that is."""
+def _leading_to(nodes: list[Node], wanted: list[Edge]) -> set[int]:
+    """The ids of those nodes whose inputs' gradients are wanted or lead to one that is."""
     targets = {id(target) for target, _ in wanted}
     useful: set[int] = set()
     for node in reversed(nodes):
-        if id(node) in targets or any(
-            e is not None and (id(e[0]) in targets or id(e[0]) in useful) for e in node.edges
-        ):
+        if any([e is not None and (id(e[0]) in targets or id(e[0]) in useful) for e in node.edges]):
             useful.add(id(node))
-    return [node for node in nodes if id(node) in useful]
+    return useful
 
 
 def _call_hooks(node: Node, grads: list[Tensor | None]) -> None:
@@ -277,7 +330,7 @@ def _call_hooks(node: Node, grads: list[Tensor | None]) -> None:
         if node.hooks and i in node.hooks:
             grads[i] = g = _hooked(g, node.hooks[i])
         if node.retaining and i in node.retaining and (tensor := node.retaining[i]()) is not None:
-            tensor._grad = g if tensor._grad is None else tensor._grad + g
+            tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
 
 
 def _hooked(g: Tensor, hooks: dict[int, Callable[[Tensor], Any]]) -> Tensor:
@@ -285,10 +338,12 @@ def _hooked(g: Tensor, hooks: dict[int, Callable[[Tensor], Any]]) -> Tensor:
     for hook in list(hooks.values()):
         new = hook(g)
         if new is not None:
-            if not isinstance(new, Tensor) or new.shape != g.shape:
+            if not isinstance(new, Tensor):
+                raise TypeError(f"a gradient hook must return None or a Tensor, not {new!r}")
+            if new.shape != g.shape:
                 raise RuntimeError(
-                    f"a gradient hook must return None or a Tensor of shape {tuple(g.shape)}, "
-                    f"not {tuple(new.shape) if isinstance(new, Tensor) else new!r}"
+                    f"a gradient hook must keep the shape {tuple(g.shape)}, not return one of "
+                    f"shape {tuple(new.shape)}"
                 )
             g = new
     return g
@@ -301,7 +356,7 @@ def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
         g = _hooked(g, leaf._hooks)
     before = leaf._grad
     if create_graph:
-        leaf._grad = g if before is None else before + g
+        leaf._grad = g.clone() if before is None else before + g
     elif before is not None:
         launch(leaf.device, "elementwise.add", before._buffer, g._buffer, before._buffer)
         before._bump()
@@ -350,6 +405,8 @@ def _roots(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} "
                 f"and output[{i}] has a shape of {output.shape}."
             )
+        else:
+            g = g.to(output.dtype)
         roots.append((edge(output), g))
     return roots
 
@@ -379,6 +436,8 @@ def backward(
         tensors_by_edge = {key: entry[0] for key, entry in arrived.items()}
     else:
         tensors_by_edge = {}
+        if len(_sequence(inputs)) == 0:
+            raise RuntimeError("backward: inputs must not be empty")
         for t in _sequence(inputs):
             if not t.requires_grad:
                 raise RuntimeError("One of the differentiated Tensors does not require grad")
@@ -418,7 +477,9 @@ def grad(
         if not x.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True"
+        )
     keep = create_graph if retain_graph is None else retain_graph
     edges = [edge(x) for x in xs]
     arrived = _walk(_roots(ys, gradients), keep, create_graph, edges)
@@ -509,4 +570,3 @@ def _detach_(self: Tensor) -> Tensor:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     self._node, self._index, self._requires_grad = None, 0, False
     return self
-

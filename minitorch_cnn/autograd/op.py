@@ -6,7 +6,7 @@
         kernel = "elementwise.mul"
 
         @staticmethod
-        def outputs(a, b):                 # refuses bad arguments; names the result's shape and type
+        def outputs(a, b):                 # refuses bad arguments; the result's shape and type
             return broadcast("mul", a, b)
 
         def grad_a(self, gy, b):           # a rule for each input that has a gradient. What it
@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 from ..device import Device, launch
 from ..dtypes import DType
-from ..tensor import Size, Tensor, wrap
+from ..tensor import Tensor, wrap
 from .graph import Node, recording
 
 __all__ = ["Op", "View"]
@@ -58,17 +58,19 @@ class Op(Node):
     _joint: ClassVar[tuple[str, ...] | None]
 
     attrs: dict[str, Any]
-    shapes: tuple[Size | None, ...]
-    types: tuple[DType | None, ...]
+    shapes: tuple[Any, ...]
+    """The inputs' shapes, and their types; None for an absent input."""
+    types: tuple[Any, ...]
     saved: dict[str, Any] | None
 
-    @staticmethod
-    def outputs(*inputs: Any, **attrs: Any) -> Result | list[Result]:
-        """Shape and type of the output, or a list of them; raises for arguments that do not fit."""
-        raise NotImplementedError
+    outputs: ClassVar[Callable[..., Any]]
+    """Static or class method: from the inputs, and the attributes by keyword, shape and type of the
+    output or a list of them; raises for arguments that do not fit."""
 
     def __init_subclass__(cls) -> None:
         """Read off the rules what each needs."""
+        if not hasattr(cls, "outputs"):
+            return  # the base of a family
         parameters = inspect.signature(cls.outputs).parameters.values()
         cls.inputs_named = tuple([p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         cls._many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
@@ -90,7 +92,7 @@ class Op(Node):
         """
         results = cls.outputs(*inputs, **attrs)
         if type(results) is not list:
-            results = [results]  # type: ignore[list-item]
+            results = [results]
         device, buffers, requires_grad = cls._read(inputs)
         if into is not None:
             return cls._apply_into(into, inputs, attrs, results[0], device, buffers, requires_grad)
@@ -154,20 +156,20 @@ class Op(Node):
     ) -> Tensor:
         shape, dtype = result
         if not into._buffer.flags.writeable:
-            raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a "
-                "single memory location. Please clone() the tensor before performing the operation."
-            )
+            _make_writeable(into)
         if shape != into._buffer.shape:
             raise RuntimeError(
-                f"output with shape {list(into.shape)} doesn't match the broadcast shape {list(shape)}"
+                f"output with shape {list(into.shape)} doesn't match "
+                f"the broadcast shape {list(shape)}"
             )
         if dtype.category > into.dtype.category:
             raise RuntimeError(
                 f"result type {dtype} can't be cast to the desired output type {into.dtype}"
             )
+        if dtype is not into.dtype:
+            return into.copy_(cls.apply(*inputs, **attrs))
         node = None
-        if requires_grad and recording.enabled:
+        if recording.enabled and (requires_grad or into._root().requires_grad):
             check_in_place(into)
             olds = [_before(t, into) for t in inputs]
             node = cls(olds, (into,))
@@ -178,7 +180,7 @@ class Op(Node):
                     old._buffer, old._counter = device.empty(shape, old.dtype.numpy), [0]
                     launch(device, "shape.copy", into._buffer, old._buffer)
             node.saved = node._save(tuple(olds), ())
-        direct = dtype is into.dtype and (into._buffer.flags.c_contiguous or not cls.contiguous)
+        direct = into._buffer.flags.c_contiguous or not cls.contiguous
         target = into._buffer if direct else device.empty(shape, dtype.numpy)
         launch(device, cls.kernel, *buffers, target, *[attrs[p] for p in cls.parameters])
         if not direct:
@@ -227,7 +229,7 @@ class Op(Node):
         gys = [self.zeros(i) if g is None else g for i, g in enumerate(grads)]
         if self._joint is not None:
             values = [self._unpack(name) for name in self._joint]
-            return self.grads(*gys, *values)  # type: ignore[attr-defined,no-any-return]
+            return self.grads(*gys, *values)  # type: ignore[attr-defined]
         found: list[Tensor | None] = [None] * len(self.edges)
         for i, rule, names in self._rules:
             if self.edges[i] is not None:
@@ -274,9 +276,12 @@ class View(Op):
     carries a gradient of the view's shape back."""
 
     @staticmethod
-    def view(buffer: Any, **attrs: Any) -> Any:
-        """The part of the buffer that is seen."""
+    def outputs(x: Tensor, **attrs: Any) -> Result:
+        """What the view shows says it."""
         raise NotImplementedError
+
+    view: ClassVar[Callable[..., Any]]
+    """Static method: the part of a buffer that is seen, for the attributes by keyword."""
 
     @classmethod
     def apply(cls, *inputs: Any, into: Tensor | None = None, **attrs: Any) -> Any:
@@ -284,15 +289,25 @@ class View(Op):
         requires_grad = x.requires_grad
         out = wrap(cls.view(x._buffer, **attrs), x.dtype, x.device)
         out._counter, out._current, out._origin = x._counter, x._counter[0], (x, cls, attrs)
-        if requires_grad:
-            if recording.enabled:
-                cls.record(inputs, attrs, (out,))
-            else:  # it stays without history, whatever its origin's becomes
-                out._origin = (x, None, attrs)
+        if not recording.enabled:  # it stays without history
+            out._origin = (x, None, x._root()._node)
+        elif requires_grad:
+            cls.record(inputs, attrs, (out,))
         return out
 
 
 # ---------------------------------------------------------------------- writing in place
+
+
+def _make_writeable(tensor: Tensor) -> None:
+    """Allow writes to what NumPy, careful about expanded arrays, holds to be read-only; refuse them
+    where several elements really are one."""
+    if any([n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.stride())]):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+    tensor._buffer.flags.writeable = True
 
 
 def check_in_place(tensor: Tensor) -> None:
@@ -375,4 +390,3 @@ class ZeroView(Op):
 
     def grad_x(self, gy: Tensor) -> Tensor:
         return ZeroView.apply(gy, **self.attrs)
-

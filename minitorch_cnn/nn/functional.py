@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..ops.activation import gelu as gelu
-from ..ops.activation import leaky_relu_, relu_, silu_
 from ..ops.activation import leaky_relu as _leaky_relu
+from ..ops.activation import leaky_relu_, relu_, silu_
 from ..ops.activation import relu as _relu
 from ..ops.activation import sigmoid as sigmoid
 from ..ops.activation import silu as _silu

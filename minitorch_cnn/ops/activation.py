@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from .. import dtypes
 from ..autograd.op import Op, Result
 from ..tensor import Tensor
-from .elementwise import in_place, unary
+from .matmul import require_floating
+from .operands import in_place, unary
 
 
 class Activation(Op):
@@ -14,6 +16,8 @@ class Activation(Op):
 
     @classmethod
     def outputs(cls, x: Tensor) -> Result:
+        if x.dtype is dtypes.bool_:
+            raise RuntimeError(f"{cls.__name__.lower()}: expected a tensor of numbers, not of bool")
         return x._buffer.shape, x.dtype
 
 
@@ -189,6 +193,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    require_floating("gelu", input)
     return (Gelu if approximate == "none" else GeluTanh).apply(input)
 
 
@@ -196,6 +201,7 @@ def leaky_relu(
     input: Tensor, negative_slope: float = 0.01, *, into: Tensor | None = None
 ) -> Tensor:
     """x above zero, negative_slope x below."""
+    require_floating("leaky_relu", input)
     return LeakyRelu.apply(input, slope=float(negative_slope), into=into)
 
 
@@ -204,6 +210,7 @@ leaky_relu_ = in_place(leaky_relu, "leaky_relu_")
 
 def silu(input: Tensor, *, into: Tensor | None = None) -> Tensor:
     """x sigmoid(x), also called swish."""
+    require_floating("silu", input)
     return Silu.apply(input, into=into)
 
 

@@ -17,23 +17,19 @@ from .shape import flip
 Pair = tuple[int, int]
 
 
+def integer(name: str, value: Any) -> int:
+    """An option that must be an int."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an int, not {value!r}")
+    return int(value.__index__())
+
+
 def pair(name: str, value: Any) -> Pair:
-    """An option that is one number for both dimensions or one for each."""
-    values = (value, value) if isinstance(value, int) else tuple(value)
-    if len(values) == 1:
-        values = (values[0], values[0])
-    if len(values) != 2 or not all(isinstance(v, int) for v in values):
-        raise ValueError(f"{name}: expected an int or two of them, not {value!r}")
-    return values  # type: ignore[return-value]
-
-
-def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
-
-    >>> output_size(32, kernel=5, stride=1, padding=0, dilation=1)
-    28
-    """
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    """An option that is one int for both dimensions or one for each."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if len(values) not in (1, 2):
+        raise RuntimeError(f"{name}: expected an int or two of them, not {value!r}")
+    return integer(name, values[0]), integer(name, values[-1])
 
 
 class Conv2d(Op):
@@ -47,8 +43,15 @@ class Conv2d(Op):
 
     @staticmethod
     def outputs(
-        x: Tensor, w: Tensor, b: Tensor | None, *,
-        size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+        x: Tensor,
+        w: Tensor,
+        b: Tensor | None,
+        *,
+        size: Pair,
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        groups: int,
     ) -> Result:
         return (x._buffer.shape[0], w._buffer.shape[0], *size), x.dtype
 
@@ -70,8 +73,14 @@ class Conv2dInputGrad(Op):
 
     @staticmethod
     def outputs(
-        gy: Tensor, w: Tensor, *,
-        size: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int,
+        gy: Tensor,
+        w: Tensor,
+        *,
+        size: tuple[int, ...],
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        groups: int,
     ) -> Result:
         return size, gy.dtype
 
@@ -90,8 +99,14 @@ class Conv2dWeightGrad(Op):
 
     @staticmethod
     def outputs(
-        gy: Tensor, x: Tensor, *,
-        size: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int,
+        gy: Tensor,
+        x: Tensor,
+        *,
+        size: tuple[int, ...],
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        groups: int,
     ) -> Result:
         return size, gy.dtype
 
@@ -135,7 +150,8 @@ def conv2d(
         )
     require_floating("conv2d", x, weight, bias)
     stride, dilation = pair("conv2d: stride", stride), pair("conv2d: dilation", dilation)
-    n, c, h, w = x._buffer.shape
+    groups = integer("conv2d: groups", groups)
+    c, h, w = x._buffer.shape[1:]
     o, c_group, kh, kw = weight._buffer.shape
     for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
         if min(value) < least:

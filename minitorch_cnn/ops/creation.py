@@ -13,25 +13,27 @@ from ..device import Device, as_device, launch
 from ..dtypes import DType, as_dtype, dtype_of
 from ..random import Generator, default_generator
 from ..tensor import Tensor, method, wrap
-from .elementwise import cast
+from .operands import cast, fitting
 from .shape import sizes
 
 DeviceLike = str | Device | None
 
 
-def _array(data: Any) -> np.ndarray[Any, Any]:
-    """Values as an array of an element type that tensors have."""
+def _values(data: Any) -> tuple[np.ndarray[Any, Any], DType]:
+    """Values as an array, and the type that a tensor of them has unless told otherwise."""
     if isinstance(data, Tensor):
-        return data._host()
-    if isinstance(data, (list, tuple)):
-        data = _numbers(data)
-    array = np.asarray(data)
-    if array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
-        array = array.astype(dtypes.get_default_dtype().numpy)
-    if array.dtype.char in "LQIH" and not isinstance(data, (np.ndarray, np.generic)):
+        return data._host(), data.dtype
+    array = np.asarray(_numbers(data))
+    if _is_python(data) and array.dtype == np.float64:
+        return array, dtypes.get_default_dtype()
+    if _is_python(data) and array.size and isinstance(array.flat[0], (int, np.uint64)):
         raise OverflowError(f"{data!r} does not fit int64")
-    dtype_of(array)
-    return array
+    return array, dtype_of(array)
+
+
+def _is_python(data: Any) -> bool:
+    """Whether these are Python's numbers, which must fit, or lists of them."""
+    return not isinstance(data, (Tensor, np.ndarray, np.generic))
 
 
 def _numbers(data: Any) -> Any:
@@ -57,10 +59,13 @@ def tensor(
     (torch.int64, torch.float32)
     """
     try:
-        array = _array(data)
+        array, kind = _values(data)
     except ValueError as error:
         raise ValueError(f"tensor: the lists do not form a regular array: {error}") from None
-    kind = dtype_of(array) if dtype is None else as_dtype(dtype)
+    kind = kind if dtype is None else as_dtype(dtype)
+    if kind.category == 1 and array.dtype != kind.numpy and array.size and _is_python(data):
+        for bound in (array.min(), array.max()):
+            fitting(bound.item(), kind)
     place = as_device(device)
     buffer = place.empty(array.shape, kind.numpy)
     launch(place, "shape.copy", array, buffer)
@@ -93,7 +98,7 @@ def filled(
 ) -> Tensor:
     """A tensor of one value."""
     out = _empty(shape, dtype, device)
-    launch(out.device, "shape.fill", out._buffer, value)
+    launch(out.device, "shape.fill", out._buffer, fitting(value, out.dtype))
     return out.requires_grad_(requires_grad)
 
 
@@ -136,8 +141,10 @@ def full(
 ) -> Tensor:
     """A tensor of one value, whose type it takes unless told otherwise."""
     if dtype is None:
-        dtype = dtypes.bool_ if isinstance(fill_value, bool) else (
-            dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
+        dtype = (
+            dtypes.bool_
+            if isinstance(fill_value, bool)
+            else (dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype())
         )
     return filled(sizes((size,)), fill_value, dtype, device, requires_grad)
 
@@ -167,7 +174,11 @@ def _like(make: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
 
 def _new(make: Callable[..., Tensor], name: str) -> None:
     def function(
-        self: Tensor, *args: Any, dtype: DType | None = None, device: DeviceLike = None, **kwargs: Any
+        self: Tensor,
+        *args: Any,
+        dtype: DType | None = None,
+        device: DeviceLike = None,
+        **kwargs: Any,
     ) -> Tensor:
         return make(
             *args,
@@ -238,9 +249,7 @@ def eye(
 # ---------------------------------------------------------------------- random numbers
 
 
-def _random(
-    kernel: str, out: Tensor, generator: Generator | None, *parameters: Any
-) -> Tensor:
+def _random(kernel: str, out: Tensor, generator: Generator | None, *parameters: Any) -> Tensor:
     source = default_generator if generator is None else generator
     launch(out.device, kernel, source.state._buffer, out._buffer, *parameters)
     return out
@@ -293,9 +302,13 @@ def randint(
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint: size must be a tuple of ints, not {size!r}")
     if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    out = _random("random.integers", _empty(sizes((size,)), dtypes.int64, device), generator, low, high)
-    return cast(out, dtypes.int64 if dtype is None else as_dtype(dtype)).requires_grad_(requires_grad)
+        raise RuntimeError(
+            f"randint expects 'low' to be less than 'high', but got low={low} >= high={high}"
+        )
+    out = _empty(sizes((size,)), dtypes.int64, device)
+    _random("random.integers", out, generator, low, high)
+    kind = dtypes.int64 if dtype is None else as_dtype(dtype)
+    return cast(out, kind).requires_grad_(requires_grad)
 
 
 def randperm(
@@ -315,14 +328,21 @@ def randperm(
 
 @method("uniform_")
 def uniform_(
-    self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **kwargs: Any
+    self: Tensor,
+    from_: float = 0,
+    to: float = 1,
+    *,
+    generator: Generator | None = None,
+    **kwargs: Any,
 ) -> Tensor:
     """Fill with numbers uniform in [from, to)."""
     low = kwargs.pop("from", from_)
     if kwargs:
         raise TypeError(f"uniform_() got unexpected arguments {sorted(kwargs)}")
     if low > to:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}"
+        )
     return _refill(self, "random.uniform", generator, float(low), float(to))
 
 

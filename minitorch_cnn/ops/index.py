@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..autograd.graph import reduce_to
 from ..autograd.op import Op, Result, View
 from ..device import cpu
 from ..dtypes import dtype_of
 from ..tensor import Tensor, method, wrap
-from .elementwise import broadcast_shape, cast, full_like_scalar, reduce_to
+from .operands import broadcast_shape, cast, fitting, full_like_scalar
 from .shape import dimension
 
 
 class Slice(View):
     """y = x[index], an index of ints, slices, None and an Ellipsis"""
-
-    @staticmethod
-    def outputs(x: Tensor, *, index: tuple[Any, ...]) -> Any: ...
 
     @staticmethod
     def view(buffer: Any, *, index: tuple[Any, ...]) -> Any:
@@ -84,9 +83,7 @@ class Put(Op):
     contiguous = False
 
     @staticmethod
-    def outputs(
-        x: Tensor, value: Tensor, *indices: Tensor, dims: tuple[int, ...]
-    ) -> Result:
+    def outputs(x: Tensor, value: Tensor, *indices: Tensor, dims: tuple[int, ...]) -> Result:
         shape = _taken_shape(x._buffer.shape, indices, dims)
         if broadcast_shape("index_put", shape, value._buffer.shape) != shape:
             raise RuntimeError(
@@ -138,7 +135,10 @@ def _taken_shape(
 ) -> tuple[int, ...]:
     """The index tensors' common shape in the place of their dimensions if these are neighbours,
     else in front; then the sizes of the other dimensions."""
-    together = broadcast_shape("index", *[t._buffer.shape for t in indices])
+    try:
+        together = broadcast_shape("index", *[t._buffer.shape for t in indices])
+    except RuntimeError as error:
+        raise IndexError(str(error)) from None
     rest = [n for i, n in enumerate(shape) if i not in dims]
     neighbours = dims[-1] - dims[0] + 1 == len(dims)
     spot = dims[0] if neighbours else 0
@@ -161,14 +161,17 @@ def _parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
     source = result = 0  # dimensions of x and of the basic index's result passed so far
     for entry in entries:
         if isinstance(entry, Tensor):
-            if entry.dtype is dtypes.bool_:
-                places = _nonzero(x, entry, source)
-            else:
+            if entry.dtype is not dtypes.bool_:
                 places = [entry]
+            elif entry.ndim:
+                places = _nonzero(x, entry, source)
+            else:  # a truth value: a new dimension of which it keeps all or nothing
+                places = [wrap(np.zeros(int(entry), np.int64), dtypes.int64, cpu)]
             for i, place in enumerate(places):
                 tensors[result + i] = place
-            basic += [slice(None)] * len(places)
-            source += len(places)
+            width = _width(entry)
+            basic += [slice(None)] * width if width else [None]
+            source += width
             result += len(places)
         else:
             basic.append(entry)
@@ -182,32 +185,39 @@ def _entry(x: Tensor, entry: Any) -> Any:
     if entry is None or entry is Ellipsis:
         return entry
     if isinstance(entry, slice):
-        bounds = [None if v is None else v.__index__() for v in (entry.start, entry.stop, entry.step)]
-        if bounds[2] is not None and bounds[2] <= 0:
-            raise ValueError(f"slice step must be positive, not {bounds[2]}")
-        return slice(*bounds)
-    if isinstance(entry, (list, range, np.ndarray)):
-        array = np.asarray(entry)
-        array = array if array.size else array.astype(np.int64)
-        entry = wrap(array, dtype_of(array), cpu)
+        start, stop, step = [
+            None if v is None else operator.index(v) for v in (entry.start, entry.stop, entry.step)
+        ]
+        if step is not None and step <= 0:
+            raise ValueError(f"slice step must be positive, not {step}")
+        return slice(start, stop, step)
+    if isinstance(entry, (list, range, np.ndarray, bool, np.bool_)):
+        entry = _index_tensor(entry)
     if isinstance(entry, Tensor):
-        if entry.dtype.category == 2:
-            raise IndexError(
-                "tensors used as indices must be long, int, byte or bool tensors, "
-                f"not {entry.dtype}"
-            )
-        if entry.dtype is dtypes.bool_ and entry.ndim:
+        if entry.dtype is dtypes.bool_:
             return entry
-        if entry.dtype is not dtypes.bool_:
-            return int(entry) if entry.ndim == 0 else cast(entry, dtypes.int64)
-    if isinstance(entry, (bool, np.bool_, Tensor)):
-        raise IndexError("an index can't be a single truth value; use a mask of one dimension")
+        if entry.ndim == 0 and entry.dtype.is_signed and entry.dtype.category == 1:
+            return int(entry)
+        if entry.dtype not in (dtypes.int64, dtypes.int32):
+            raise IndexError(
+                f"an index tensor must be of type int64, int32 or bool, not {entry.dtype}"
+            )
+        return cast(entry, dtypes.int64)
     if hasattr(entry, "__index__"):
         return entry.__index__()
-    raise TypeError(
+    raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or bool tensors are valid "
         f"indices, not {type(entry).__name__}"
     )
+
+
+def _index_tensor(values: Any) -> Tensor:
+    try:
+        array = np.asarray(values)
+        array = array if array.size else array.astype(np.int64)
+        return wrap(array, dtype_of(array), cpu)
+    except (TypeError, ValueError):
+        raise IndexError(f"{values!r} is no regular list of integers or truth values") from None
 
 
 def _width(entry: Any) -> int:
@@ -231,20 +241,34 @@ def _nonzero(x: Tensor, mask: Tensor, source: int) -> list[Tensor]:
 @method("__getitem__")
 def getitem(self: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis, a copy for index tensors and masks."""
-    basic, tensors = _parse(self, index)
-    for dim, entry in _ints(self, basic):
-        n = self._buffer.shape[dim]
+    part, tensors = _slice(self, index)
+    return _take(part, tensors) if tensors else part
+
+
+def _slice(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
+    """The view that the basic part of an index shows, and the index tensors to apply to it."""
+    basic, tensors = _parse(x, index)
+    for dim, entry in _ints(basic):
+        n = x._buffer.shape[dim]
         if not -n <= entry < n:
             raise IndexError(f"index {entry} is out of bounds for dimension {dim} with size {n}")
-    part = Slice.apply(self, index=basic)
-    return _take(part, tensors) if tensors else part
+    part = Slice.apply(x, index=basic)
+    for dim, places in tensors.items():
+        n, values = part._buffer.shape[dim], places._host()
+        if values.size == 0:
+            continue
+        low, high = int(values.min()), int(values.max())
+        if low < -n or high >= n:
+            wrong = low if low < -n else high
+            raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
+    return part, tensors
 
 
 def _take(part: Tensor, tensors: dict[int, Tensor]) -> Tensor:
     return Take.apply(part, *tensors.values(), dims=tuple(tensors))
 
 
-def _ints(x: Tensor, basic: tuple[Any, ...]) -> list[tuple[int, int]]:
+def _ints(basic: tuple[Any, ...]) -> list[tuple[int, int]]:
     """The ints of a basic index with the dimensions they index."""
     found, dim = [], 0
     for entry in basic:
@@ -257,31 +281,30 @@ def _ints(x: Tensor, basic: tuple[Any, ...]) -> list[tuple[int, int]]:
 @method("__setitem__")
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, broadcast and cast."""
-    basic, tensors = _parse(self, index)
-    part = Slice.apply(self, index=basic)
-    if not tensors:
-        part.copy_(as_value(value, self))
-        return
-    value = cast(as_value(value, self), self.dtype)
-    Put.apply(part, value, *tensors.values(), into=part, dims=tuple(tensors))
-
-
-def as_value(value: Any, like: Tensor) -> Tensor:
-    """What is to be written, as a tensor."""
-    if isinstance(value, Tensor):
-        return value
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return full_like_scalar(array.item(), like.dtype, like.device)
-    return wrap(array, dtype_of(array), cpu)
+    part, tensors = _slice(self, index)
+    if not isinstance(value, Tensor):
+        if not isinstance(value, (bool, int, float, np.generic)):
+            raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {self.dtype}")
+        value = full_like_scalar(fitting(value, self.dtype), self.dtype, self.device)
+    elif tensors and value.dtype is not self.dtype:
+        raise RuntimeError(
+            f"an index put requires the source and destination dtypes match, got {self.dtype} for "
+            f"the destination and {value.dtype} for the source"
+        )
+    while value.ndim and value.shape[0] == 1 and (tensors or value.ndim > part.ndim):
+        value = value[0]
+    if tensors:
+        Put.apply(part, value, *tensors.values(), into=part, dims=tuple(tensors))
+    else:
+        part.copy_(value)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Indices of the elements that are not zero: a row each, or a tensor for each dimension."""
-    places = np.nonzero(input._host())
+    places = np.nonzero(np.atleast_1d(input._host()))
     if as_tuple:
         return tuple([wrap(p, dtypes.int64, cpu) for p in places])
-    rows = np.stack(places, 1) if places else np.zeros((int(input._host() != 0), 0), np.int64)
+    rows = np.stack(places, 1)[:, : input.ndim]
     return wrap(np.ascontiguousarray(rows), dtypes.int64, cpu)
 
 

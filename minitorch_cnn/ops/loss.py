@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..dtypes import DType, as_dtype
 from ..tensor import Size, Tensor, method
-from .elementwise import cast, where
+from .compare import where
+from .conv import integer
 from .matmul import require_floating
+from .operands import cast
 from .reduce import mean, sum
 from .shape import broadcast_tensors, dimension, reshape
 
@@ -90,9 +93,7 @@ class NllLoss(Op):
         shape = () if reduction else target._buffer.shape
         return [(shape, logp.dtype), ((), logp.dtype)]
 
-    def grad_logp(
-        self, gy: Tensor, target: Tensor, weight: Tensor | None, total: Tensor
-    ) -> Tensor:
+    def grad_logp(self, gy: Tensor, target: Tensor, weight: Tensor | None, total: Tensor) -> Tensor:
         return NllLossGrad.apply(gy, target, weight, total, size=self.shapes[0], **self.attrs)
 
 
@@ -104,8 +105,14 @@ class NllLossGrad(Op):
 
     @staticmethod
     def outputs(
-        gy: Tensor, target: Tensor, weight: Tensor | None, total: Tensor, *,
-        size: tuple[int, ...], ignore_index: int, reduction: int,
+        gy: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        total: Tensor,
+        *,
+        size: tuple[int, ...],
+        ignore_index: int,
+        reduction: int,
     ) -> Result:
         return size, gy.dtype
 
@@ -219,11 +226,17 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
 def check_reduction(reduction: str) -> None:
     """Refuse what is no reduction."""
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction!r} is not a valid value for reduction: none, mean and sum are")
+        raise ValueError(f"{reduction!r} is not a valid reduction: 'none', 'mean' and 'sum' are")
 
 
 def _matched(name: str, input: Tensor, target: Tensor) -> list[Tensor]:
     require_floating(name, input, target)
+    if input._buffer.shape != target._buffer.shape:
+        warnings.warn(
+            f"{name}: Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely lead to incorrect results due to broadcasting.",
+            stacklevel=3,
+        )
     return broadcast_tensors(input, target)
 
 
@@ -299,8 +312,8 @@ def nll_loss(
 ) -> Tensor:
     """-weight[target] input[target], for logarithms of probabilities.
 
-    Shapes: input (c) or (n, c) or (n, c, ..), target () or (n) or (n, ..) of int64. The mean is over
-    the weights; targets equal to `ignore_index` count for nothing.
+    Shapes: input (c) or (n, c) or (n, c, ..), target () or (n) or (n, ..) of int64. The mean is
+    over the weights; targets equal to `ignore_index` count for nothing.
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
     """
@@ -315,20 +328,24 @@ def nll_loss(
         raise RuntimeError(f"nll_loss: expected class indices of type int64, not {target.dtype}")
     require_floating("nll_loss", input, weight)
     n, c = (shape[0], shape[1]) if input.ndim > 1 else (1, shape[0])
-    if weight is not None and weight._buffer.shape != (c,):
-        raise RuntimeError(
-            f"nll_loss: weight tensor should be defined either for all {c} classes or no classes "
-            f"but got weight tensor of shape: {list(weight.shape)}"
-        )
+    _check_weight("nll_loss", weight, c)
     spots = Size(shape[2:]).numel()
     y, _ = NllLoss.apply(
         reshape(input, n, c, spots),
         cast(reshape(target, n, spots), dtypes.int64),
         weight,
-        ignore_index=int(ignore_index),
+        ignore_index=integer("nll_loss: ignore_index", ignore_index),
         reduction=REDUCTIONS[reduction],
     )
     return y if reduction != "none" else reshape(y, target.shape)
+
+
+def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
+    if weight is not None and weight._buffer.shape != (classes,):
+        raise RuntimeError(
+            f"{name}: weight tensor should be defined either for all {classes} classes or no "
+            f"classes but got weight tensor of shape: {list(weight.shape)}"
+        )
 
 
 def cross_entropy(
@@ -354,9 +371,7 @@ def cross_entropy(
     """
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if input.ndim == 1 else 1
     logp = log_softmax(input, dim)
     if target.dtype.is_floating_point:
@@ -395,6 +410,7 @@ def _soft_cross_entropy(
         )
     require_floating("cross_entropy", logp, target, weight)
     classes = logp._buffer.shape[dim]
+    _check_weight("cross_entropy", weight, classes)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     terms = logp * target

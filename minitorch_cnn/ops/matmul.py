@@ -6,7 +6,7 @@ from typing import Any
 
 from ..autograd.op import Op, Result
 from ..tensor import Size, Tensor, method
-from .elementwise import bind_operator, broadcast_shape, operands
+from .operands import bind_operator, broadcast_shape
 from .reduce import sum
 from .shape import expand, reshape, transpose
 
@@ -92,7 +92,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
     Vectors count as a row on the left and as a column on the right; that dimension then goes.
     """
-    a, b = operands(input, other)
+    a, b = _alike("matmul", input, other)
     if not a.ndim or not b.ndim:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
@@ -108,8 +108,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     left = a.unsqueeze(0) if a.ndim == 1 else a
     right = b.unsqueeze(1) if b.ndim == 1 else b
     if right.ndim == 2:  # one matrix for all: the stack is only more rows
-        out = _product(reshape(left, 1, -1, inner[0]) if left.ndim != 2 else left.unsqueeze(0),
-                       right.unsqueeze(0))
+        rows = Size(left.shape[:-1]).numel()
+        left_stack = left.unsqueeze(0) if left.ndim == 2 else reshape(left, 1, rows, inner[0])
+        out = _product(left_stack, right.unsqueeze(0))
         out = reshape(out, *left.shape[:-1], right.shape[-1])
     else:
         stack = broadcast_shape("matmul", left.shape[:-2], right.shape[:-2])
@@ -118,6 +119,18 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if a.ndim == 1:
         out = out.squeeze(-2)
     return out.squeeze(-1) if b.ndim == 1 else out
+
+
+def _alike(name: str, *tensors: Any) -> tuple[Tensor, ...]:
+    """The factors, if they are tensors of one type."""
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}: expected tensors, not {type(t).__name__}")
+    if any(t.dtype is not tensors[0].dtype for t in tensors):
+        raise RuntimeError(
+            f"{name}: expected tensors of one dtype, got {', '.join(str(t.dtype) for t in tensors)}"
+        )
+    return tensors
 
 
 def _stacked(t: Tensor, stack: tuple[int, ...]) -> Tensor:
@@ -171,12 +184,12 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input weight^T + bias, over the last dimension."""
     if weight.ndim != 2:
-        raise RuntimeError(f"linear: the weight must be a matrix, not of shape {list(weight.shape)}")
+        raise RuntimeError(f"linear: weight must be a matrix, not of shape {list(weight.shape)}")
     out_features, in_features = weight._buffer.shape
     if input.ndim == 0 or input._buffer.shape[-1] != in_features:
         raise RuntimeError(
-            f"linear: input of shape {list(input.shape)} does not end on the {in_features} features "
-            f"that the weight of shape {list(weight.shape)} takes"
+            f"linear: input of shape {list(input.shape)} does not end on the {in_features} "
+            f"features that the weight of shape {list(weight.shape)} takes"
         )
     if bias is not None and bias._buffer.shape != (out_features,):
         raise RuntimeError(
@@ -253,10 +266,11 @@ def _letter_sizes(terms: list[str], tensors: Any) -> dict[str, int]:
     return size
 
 
-def einsum(equation: str, *operands_: Any) -> Tensor:
+def einsum(equation: str, *operands: Any) -> Tensor:
     """Einstein's summation, `einsum("ij,jk->ik", a, b)`: a sum over the letters that the result
     lacks. A letter stands once in an operand; "..." is not offered."""
-    given = operands_[0] if len(operands_) == 1 and isinstance(operands_[0], (list, tuple)) else operands_
+    in_a_list = len(operands) == 1 and isinstance(operands[0], (list, tuple))
+    given = operands[0] if in_a_list else operands
     text = equation.replace(" ", "")
     inputs, arrow, result = text.partition("->")
     terms = inputs.split(",")
@@ -274,10 +288,7 @@ def einsum(equation: str, *operands_: Any) -> Tensor:
                 f"einsum: the subscripts {term!r} do not fit an operand of {t.ndim} dimensions"
             )
         if len(set(term)) != len(term):
-            raise RuntimeError(f"einsum: a letter stands twice in {term!r}; take the diagonal first")
+            raise RuntimeError(f"einsum: a letter stands twice in {term!r}: take the diagonal")
     if not set(result) <= letters or len(set(result)) != len(result):
         raise RuntimeError(f"einsum: the result {result!r} must name letters of the operands once")
-    return Einsum.apply(*operands(*given), equation=f"{','.join(terms)}->{result}")
-
-
-
+    return Einsum.apply(*_alike("einsum", *given), equation=f"{','.join(terms)}->{result}")

@@ -49,8 +49,13 @@ class BatchNormGrad(Op):
         return [(x._buffer.shape, x.dtype), (channels, x.dtype), (channels, x.dtype)]
 
     def grads(
-        self, ggx: Tensor, ggweight: Tensor, ggbias: Tensor,
-        gy: Tensor, x: Tensor, weight: Tensor | None,
+        self,
+        ggx: Tensor,
+        ggweight: Tensor,
+        ggbias: Tensor,
+        gy: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
     ) -> list[Tensor | None]:
         """By way of the formula in ops that can be differentiated as often as anyone likes."""
         again = GradMode(True)
@@ -70,9 +75,7 @@ class BatchNormGrad(Op):
             gx = scale * invstd * slope
             gweight, gbias = (gy * unit).sum((0, 2)), gy.sum((0, 2))
         inputs = [gy, x] if weight is None else [gy, x, weight]
-        found = list(
-            grad((gx, gweight, gbias), inputs, (ggx, ggweight, ggbias), create_graph=True)
-        )
+        found = list(grad((gx, gweight, gbias), inputs, (ggx, ggweight, ggbias), create_graph=True))
         return [*found, *[None] * (5 - len(found))]
 
 
@@ -88,8 +91,8 @@ def batch_norm(
 ) -> Tensor:
     """Every channel brought to mean 0 and variance 1, then scaled and shifted.
 
-    Shapes: input (n, c) or (n, c, ..), the rest (c). In training the statistics are the batch's own,
-    and the running ones move towards them by `momentum`; otherwise the running ones are used.
+    Shapes: input (n, c) or (n, c, ..), the rest (c). In training the statistics are the batch's
+    own, and the running ones move towards them by `momentum`; otherwise the running ones are used.
     Ioffe and Szegedy, Batch normalization, 2015.
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
@@ -97,17 +100,23 @@ def batch_norm(
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm: expected (n, c) or (n, c, ..), got {list(input.shape)}")
     channels = input._buffer.shape[1]
-    for name, t in (("running_mean", running_mean), ("running_var", running_var),
-                    ("weight", weight), ("bias", bias)):
+    for name, t in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if t is not None and t._buffer.shape != (channels,):
             raise RuntimeError(
                 f"batch_norm: {name} of shape {list(t.shape)} does not fit {channels} channels"
             )
-    require_floating("batch_norm", input, weight, bias)
+    require_floating("batch_norm", input, weight, bias, running_mean, running_var)
     if not training:
         if running_mean is None or running_var is None:
-            raise RuntimeError("batch_norm: without training, running_mean and running_var are needed")
+            raise RuntimeError("batch_norm: out of training it needs running_mean and running_var")
         return _by_running_statistics(input, running_mean, running_var, weight, bias, eps)
+    if eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     count = input.numel() // max(channels, 1)
     if count <= 1:
         raise ValueError(
@@ -117,8 +126,15 @@ def batch_norm(
     y, average, invstd = BatchNorm.apply(x, weight, bias, eps=float(eps))
     if running_mean is not None and running_var is not None:
         launch(
-            input.device, "norm.update_running", average._buffer, invstd._buffer,
-            running_mean._buffer, running_var._buffer, float(momentum), float(eps), count,
+            input.device,
+            "norm.update_running",
+            average._buffer,
+            invstd._buffer,
+            running_mean._buffer,
+            running_var._buffer,
+            float(momentum),
+            float(eps),
+            count,
         )
         running_mean._bump()
         running_var._bump()
@@ -140,5 +156,3 @@ def _by_running_statistics(
     shift = -running_mean * scale
     shift = shift if bias is None else shift + bias
     return input * reshape(scale, column) + reshape(shift, column)
-
-

@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..tensor import Tensor
-from .conv import Pair, pair
+from .conv import Pair, integer, pair
 
 
 def pooled_size(
@@ -25,15 +25,15 @@ def pooled_size(
 
 
 class MaxPool2d(Op):
-    """y[n,c,i,j] = max_{k,l} x[n, c, i s + k d - p, j s + l d - p], and where in the image it was"""
+    """y[n,c,i,j] = max_{k,l} x[n, c, i s + k d - p, j s + l d - p], and its place in the image"""
 
     kernel = "pool.max_pool2d"
-    parameters = ("kernel", "stride", "padding", "dilation")
+    parameters = ("kernel_size", "stride", "padding", "dilation")
     results_named = ("y", "indices")
 
     @staticmethod
     def outputs(
-        x: Tensor, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+        x: Tensor, *, size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
     ) -> list[Result]:
         shape = (*x._buffer.shape[:2], *size)
         return [(shape, x.dtype), (shape, dtypes.int64)]
@@ -72,12 +72,18 @@ class AvgPool2d(Op):
     """y[n,c,i,j] = sum_{k,l} x[n, c, i s + k - p, j s + l - p] / divisor"""
 
     kernel = "pool.avg_pool2d"
-    parameters = ("kernel", "stride", "padding", "count_include_pad", "divisor_override")
+    parameters = ("kernel_size", "stride", "padding", "count_include_pad", "divisor_override")
 
     @staticmethod
     def outputs(
-        x: Tensor, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair,
-        count_include_pad: bool, divisor_override: int,
+        x: Tensor,
+        *,
+        size: Pair,
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Pair,
+        count_include_pad: bool,
+        divisor_override: int,
     ) -> Result:
         return (*x._buffer.shape[:2], *size), x.dtype
 
@@ -93,8 +99,14 @@ class AvgPool2dGrad(Op):
 
     @staticmethod
     def outputs(
-        gy: Tensor, *, size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair,
-        count_include_pad: bool, divisor_override: int,
+        gy: Tensor,
+        *,
+        size: tuple[int, ...],
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Pair,
+        count_include_pad: bool,
+        divisor_override: int,
     ) -> Result:
         return size, gy.dtype
 
@@ -148,7 +160,7 @@ def _windows(
     padding: int | Pair,
     dilation: int | Pair,
     ceil_mode: bool,
-) -> dict[str, Pair]:
+) -> dict[str, Any]:
     """The checked attributes of a pooling op."""
     kernel = pair(f"{name}: kernel_size", kernel_size)
     step = kernel if stride is None or stride == () else pair(f"{name}: stride", stride)
@@ -171,7 +183,13 @@ def _windows(
             f"{name}: kernel {kernel} with dilation {dilated} does not fit input {shape} "
             f"with padding {pad}: the output would be {(h, w)}"
         )
-    return {"size": (h, w), "kernel": kernel, "stride": step, "padding": pad, "dilation": dilated}
+    return {
+        "size": (h, w),
+        "kernel_size": kernel,
+        "stride": step,
+        "padding": pad,
+        "dilation": dilated,
+    }
 
 
 def max_pool2d(
@@ -236,7 +254,7 @@ def avg_pool2d(
         x,
         **windows,
         count_include_pad=bool(count_include_pad),
-        divisor_override=divisor_override or 0,
+        divisor_override=integer("avg_pool2d: divisor_override", divisor_override or 0),
     )
     return y.squeeze(0) if input.ndim == 3 else y
 
@@ -251,8 +269,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     x = _images("adaptive_avg_pool2d", input)
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(wanted) != 2:
-        raise ValueError(f"adaptive_avg_pool2d: expected two output sizes, not {output_size!r}")
-    oh, ow = [n if size is None else size for n, size in zip(x._buffer.shape[2:], wanted)]
+        raise RuntimeError(f"adaptive_avg_pool2d: expected two output sizes, not {output_size!r}")
+    oh, ow = [
+        n if size is None else integer("adaptive_avg_pool2d: output_size", size)
+        for n, size in zip(x._buffer.shape[2:], wanted)
+    ]
     if min(oh, ow) < 0:
         raise RuntimeError(f"adaptive_avg_pool2d: output size must not be negative: {(oh, ow)}")
     y = AdaptiveAvgPool2d.apply(x, size=(oh, ow))

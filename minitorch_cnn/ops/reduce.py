@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..dtypes import DType, as_dtype
 from ..tensor import Tensor, method
-from .elementwise import cast, floating, maximum, minimum, where
+from .compare import maximum, minimum, where
 from .index import TakeAlong
+from .operands import cast, floating
 from .shape import cat, dimension, dimensions, expand, reshape
 
 Dim = int | Sequence[int] | None
@@ -20,11 +21,11 @@ Dim = int | Sequence[int] | None
 class Reduction(Op):
     """y = a number for the elements along `dims`, whose sizes become 1 or, without keepdim, go."""
 
-    parameters = ("dims",)
+    parameters: ClassVar[tuple[str, ...]] = ("dims",)
     contiguous = False
 
     @classmethod
-    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool) -> Result:
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, **rest: Any) -> Result:
         return _reduced(x._buffer.shape, dims, keepdim), x.dtype
 
     def widen(self, t: Tensor) -> Tensor:
@@ -48,9 +49,7 @@ class Sum(Reduction):
     contiguous = True
 
     @classmethod
-    def outputs(
-        cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, divisor: float = 1
-    ) -> Result:
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, **rest: Any) -> Result:
         dtype = x.dtype if x.dtype.is_floating_point else dtypes.int64
         return _reduced(x._buffer.shape, dims, keepdim), dtype
 
@@ -99,8 +98,9 @@ class Any_(Reduction):
     kernel = "reduce.any"
 
     @classmethod
-    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool) -> Result:
-        return _reduced(x._buffer.shape, dims, keepdim), dtypes.bool_
+    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, **rest: Any) -> Result:
+        dtype = dtypes.uint8 if x.dtype is dtypes.uint8 else dtypes.bool_  # as PyTorch has it
+        return _reduced(x._buffer.shape, dims, keepdim), dtype
 
 
 class All(Any_):
@@ -123,10 +123,6 @@ class Norm(Reduction):
 
     kernel = "reduce.norm"
     parameters = ("dims", "p")
-
-    @classmethod
-    def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, p: float) -> Result:
-        return _reduced(x._buffer.shape, dims, keepdim), x.dtype
 
     def grad_x(self, gy: Tensor, x: Tensor, y: Tensor) -> Tensor:
         # Where the norm is 0 it has a kink; PyTorch's choice of slope there is 0.
@@ -151,6 +147,11 @@ def _apply(op: type[Op], input: Tensor, dim: Dim, keepdim: bool, **attrs: Any) -
 
 def _some(name: str, input: Tensor, dim: Dim) -> None:
     """Refuse to look for an extreme among no elements."""
+    if dim == () and input._buffer.size == 0:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input of shape "
+            f"{list(input.shape)}, which has no elements"
+        )
     for d in dimensions(input, dim):
         if input._buffer.shape[d] == 0:
             raise IndexError(
@@ -363,7 +364,7 @@ def norm(
         raise ValueError(f"norm: p must be a number or 'fro', not {p!r}")
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"norm(): expected a floating point tensor as input, not {input.dtype}")
-    power = 2.0 if p in (None, "fro") else float(p)  # type: ignore[arg-type]
+    power = 2.0 if p in (None, "fro") else float(p)
     if power == -math.inf:
         _some("norm", input, dim)
     return _apply(Norm, input, dim, keepdim, p=power)

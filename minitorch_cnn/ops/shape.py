@@ -1,24 +1,24 @@
-"""Views, copies, joining and cutting: what changes a tensor's shape but not its numbers."""
+"""Views, joining and cutting: what changes a tensor's shape but not its numbers."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..autograd.graph import reduce_to
 from ..autograd.op import Op, Result, View
 from ..tensor import Size, Tensor, method
-from .elementwise import Elementwise, broadcast_shape, cast, reduce_to, result_type
+from .convert import clone
+from .operands import broadcast_shape, cast, result_type
 
 # ---------------------------------------------------------------------- views
 
 
 class Reshape(View):
     """The same elements in order, in another shape."""
-
-    @staticmethod
-    def outputs(x: Tensor, *, size: tuple[int, ...]) -> Any: ...
 
     @staticmethod
     def view(buffer: Any, *, size: tuple[int, ...]) -> Any:
@@ -32,9 +32,6 @@ class Permute(View):
     """The dimensions in another order."""
 
     @staticmethod
-    def outputs(x: Tensor, *, dims: tuple[int, ...]) -> Any: ...
-
-    @staticmethod
     def view(buffer: Any, *, dims: tuple[int, ...]) -> Any:
         return buffer.transpose(dims)
 
@@ -45,9 +42,6 @@ class Permute(View):
 
 class Expand(View):
     """One element shown at many places."""
-
-    @staticmethod
-    def outputs(x: Tensor, *, size: tuple[int, ...]) -> Any: ...
 
     @staticmethod
     def view(buffer: Any, *, size: tuple[int, ...]) -> Any:
@@ -74,27 +68,27 @@ def dimensions(tensor: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ..
     """Dimensions counted from the front and sorted; all of them for None or none."""
     if dim is None or dim == ():
         return tuple(range(tensor._buffer.ndim))
-    dims = [dim] if isinstance(dim, int) else dim
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     found = sorted([dimension(tensor, d) for d in dims])
-    for a, b in zip(found, found[1:]):
-        if a == b:
-            raise RuntimeError(f"dim {a} appears multiple times in the list of dims {tuple(dims)}")
+    if len(set(found)) < len(found):
+        raise RuntimeError(f"a dim appears multiple times in the list of dims {tuple(dims)}")
     return tuple(found) if tensor._buffer.ndim else ()
 
 
 def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as ints or as one sequence of them."""
     given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
-    return tuple([n if type(n) is int else n.__index__() for n in given])
+    return tuple([n if type(n) is int else operator.index(n) for n in given])
 
 
 def _fill_in(numel: int, size: tuple[int, ...]) -> tuple[int, ...]:
     """The size with its -1 replaced by what makes the count of elements right."""
     count = Size(n for n in size if n != -1).numel()
     unknown = size.count(-1)
-    fits = (
-        unknown == 0 and count == numel or unknown == 1 and count != 0 and numel % count == 0
-    )
+    if unknown:
+        fits = unknown == 1 and count != 0 and numel % count == 0
+    else:
+        fits = count == numel
     if not fits or min(size, default=0) < -1:
         raise RuntimeError(f"shape '{list(size)}' is invalid for input of size {numel}")
     return tuple([numel // count if n == -1 else n for n in size])
@@ -102,24 +96,27 @@ def _fill_in(numel: int, size: tuple[int, ...]) -> tuple[int, ...]:
 
 @method("reshape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in order in another shape, one size of which may be -1; a view if it can be."""
+    """The same elements in order in another shape, where one size may be -1; a view if possible."""
     size = _fill_in(input._buffer.size, sizes(shape))
-    if not input._buffer.flags.c_contiguous:
-        if not np.may_share_memory(input._buffer.reshape(size), input._buffer):
-            input = clone(input)
+    if not _shows_as(input._buffer, size):
+        input = clone(input)
     return Reshape.apply(input, size=size)
+
+
+def _shows_as(buffer: Any, size: tuple[int, ...]) -> bool:
+    """Whether a view of the buffer can have this shape."""
+    return buffer.flags.c_contiguous or np.may_share_memory(buffer.reshape(size), buffer)
 
 
 @method("view")
 def view(self: Tensor, *shape: Any) -> Tensor:
     """As `reshape`, but never a copy."""
     size = _fill_in(self._buffer.size, sizes(shape))
-    if not self._buffer.flags.c_contiguous:
-        if not np.may_share_memory(self._buffer.reshape(size), self._buffer):
-            raise RuntimeError(
-                "view size is not compatible with input tensor's size and stride (at least one "
-                "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
-            )
+    if not _shows_as(self._buffer, size):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
     return Reshape.apply(self, size=size)
 
 
@@ -204,8 +201,13 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute(input, *order)
 
 
-setattr(Tensor, "T", property(lambda self: Permute.apply(self, dims=tuple(range(self.ndim))[::-1])))
-setattr(Tensor, "mT", property(lambda self: transpose(self, -1, -2)))
+def _turned(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return Permute.apply(self, dims=tuple(range(self.ndim))[::-1])
+
+
+Tensor.T = property(_turned)
+Tensor.mT = property(lambda self: transpose(self, -1, -2))
 
 
 @method("expand")
@@ -238,38 +240,7 @@ def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
     return [expand(t, *size) for t in tensors]
 
 
-# ---------------------------------------------------------------------- copies
-
-
-class Clone(Elementwise):
-    """y = x in memory of its own, contiguous"""
-
-    kernel = "shape.copy"
-
-    @classmethod
-    def outputs(cls, x: Tensor) -> Result:
-        return x._buffer.shape, x.dtype
-
-    def grad_x(self, gy: Tensor) -> Tensor:
-        return gy
-
-
-@method("clone")
-def clone(input: Tensor) -> Tensor:
-    """A copy, through which gradients pass."""
-    return Clone.apply(input)
-
-
-@method("contiguous")
-def contiguous(self: Tensor) -> Tensor:
-    """Itself if its elements lie in order without gaps, else a copy that does."""
-    return self if self._buffer.flags.c_contiguous else clone(self)
-
-
-@method("cpu")
-def _cpu(self: Tensor) -> Tensor:
-    """The tensor on the CPU."""
-    return self.to("cpu")
+# ---------------------------------------------------------------------- turning, joining, cutting
 
 
 class Flip(Op):
@@ -291,9 +262,6 @@ class Flip(Op):
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """The given dimensions reversed, as a copy."""
     return Flip.apply(input, dims=dimensions(input, sizes(dims)))
-
-
-# ---------------------------------------------------------------------- joining and cutting
 
 
 class Cat(Op):
@@ -365,12 +333,16 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 @method("split")
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> list[Tensor]:
-    """Views of pieces of a size along a dimension, the last perhaps smaller, or of given sizes."""
+    """Views of pieces of a size along a dimension, the last perhaps smaller, or of given sizes.
+
+    Unlike PyTorch's, they may be written in place where gradients are wanted, as may `chunk`'s and
+    `unbind`'s.
+    """
     d = dimension(tensor, dim)
     n = tensor._buffer.shape[d]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
-        if size < 0 or size == 0 and n != 0:
+        if size < 0 or (size == 0 and n != 0):
             raise RuntimeError(f"split expects split_size to be positive, but got {size}")
         sections = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:

@@ -38,11 +38,6 @@ add = _elementwise(np.add)
 sub = _elementwise(np.subtract)
 mul = _elementwise(np.multiply)
 div = _elementwise(np.true_divide)
-remainder = _elementwise(np.remainder)
-pow = _elementwise(np.power)
-maximum = _elementwise(np.maximum)
-minimum = _elementwise(np.minimum)
-atan2 = _elementwise(np.arctan2)
 
 eq = _elementwise(np.equal)
 ne = _elementwise(np.not_equal)
@@ -64,10 +59,6 @@ isfinite = _elementwise(np.isfinite)
 
 neg = _elementwise(np.negative)
 abs = _elementwise(np.absolute)
-floor = _elementwise(np.floor)
-ceil = _elementwise(np.ceil)
-round = _elementwise(np.rint)
-trunc = _elementwise(np.trunc)
 reciprocal = _elementwise(np.reciprocal)
 sqrt = _elementwise(np.sqrt)
 exp = _elementwise(np.exp)
@@ -81,22 +72,87 @@ cos = _elementwise(np.cos)
 atan = _elementwise(np.arctan)
 
 
+def _rounding(ufunc: Any) -> Callable[..., None]:
+    def run(x: Any, y: Any) -> None:
+        if x.dtype.kind == "f":
+            ufunc(x, y)
+        else:  # an integer already
+            np.copyto(y, x)
+
+    run.__name__ = ufunc.__name__
+    return run
+
+
+floor = _rounding(np.floor)
+ceil = _rounding(np.ceil)
+round = _rounding(np.rint)
+trunc = _rounding(np.trunc)
+
+
 def sign(x: Any, y: Any) -> None:
     """y = 1 above zero, -1 below, else 0, for NaN too"""
-    np.sign(x, y)
+    if x.dtype.kind == "b":
+        np.copyto(y, x)
+        return
+    quiet.run(np.sign, x, y)
     if y.dtype.kind == "f":
         np.copyto(y, 0, where=np.isnan(x))
 
 
+def _require_divisor(name: str, b: Any) -> None:
+    if b.dtype.kind in "iu" and not b.all():
+        raise RuntimeError(f"{name}: integer division by zero")
+
+
 def floor_divide(a: Any, b: Any, y: Any) -> None:
     """y = floor(a / b)"""
-    if b.dtype.kind in "iu" and not b.all():
-        raise RuntimeError("floor_divide: integer division by zero")
+    _require_divisor("floor_divide", b)
     quiet.run(np.floor_divide, a, b, y)
 
 
+def trunc_divide(a: Any, b: Any, y: Any) -> None:
+    """y = a / b without its fraction"""
+    _require_divisor("div", b)
+    quiet.run(_trunc_divide, a, b, y)
+
+
+def _trunc_divide(a: Any, b: Any, y: Any) -> None:
+    if y.dtype.kind == "f":
+        np.trunc(np.true_divide(a, b), y)
+    else:
+        floors, rest = np.divmod(a, b)
+        np.add(floors, (floors < 0) & (rest != 0), out=y)
+
+
+def remainder(a: Any, b: Any, y: Any) -> None:
+    """y = a - b floor(a / b)"""
+    _require_divisor("remainder", b)
+    quiet.run(np.remainder, a, b, y)
+
+
+def pow(a: Any, b: Any, y: Any) -> None:
+    """y = a^b; a negative power of an integer is that of 1 and -1, 0 of all others"""
+    if b.size == 1 and b.item() == 2:
+        quiet.run(np.multiply, a, a, y)
+    elif y.dtype.kind == "i" and (b < 0).any():
+        inverse = np.where(np.abs(a) == 1, a ** (b & 1), 0)
+        np.copyto(y, np.where(b < 0, inverse, a ** np.maximum(b, 0)))
+    else:
+        quiet.run(np.power, a, b, y)
+
+
+def maximum(a: Any, b: Any, y: Any) -> None:
+    """y = max(a, b), NaN for NaN"""
+    quiet.run(np.maximum, a, b, out=y)
+
+
+def minimum(a: Any, b: Any, y: Any) -> None:
+    """y = min(a, b), NaN for NaN"""
+    quiet.run(np.minimum, a, b, out=y)
+
+
 def clamp(x: Any, low: Any, high: Any, y: Any) -> None:
-    """y = min(max(x, low), high)"""
+    """y = min(max(x, low), high), NaN for NaN"""
     np.clip(x, low, high, y)
 
 

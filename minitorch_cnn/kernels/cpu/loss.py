@@ -60,22 +60,6 @@ def log_softmax_grad(gy, y, gx):
             _log_softmax_grad(gy[o, :, i], y[o, :, i], gx[o, :, i])
 
 
-@kernel(work=lambda x, y: 16 * x.size)
-def logsumexp(x, y):
-    """y = m + log sum exp(x - m) where m = max x if that is finite, else 0"""
-    outer, _, size = x.shape
-    for line in prange(outer * size):
-        o, i = divmod(np.int64(line), size)
-        row = x[o, :, i]
-        top = _max(row)
-        if np.isinf(top):
-            top = x.dtype.type(0)
-        total = 0.0
-        for j in range(row.size):
-            total += math.exp(row[j] - top)
-        y[o, i] = top + np.log(total)
-
-
 def nll_loss(logp, target, weight, y, total, ignore_index, reduction):
     """y = -weight[target] * logp[target], 0 where ignored; 1: sum y / total; 2: sum y"""
     classes, bad = logp.shape[1], np.empty(1, np.int64)
@@ -161,9 +145,9 @@ def binary_cross_entropy(x, t, y):
 
 @kernel(work=lambda x, t, y: 32 * x.size, flat=True)
 def binary_cross_entropy_with_logits(x, t, y):
-    """y = max(x,0) - x*t + log(1 + exp(-|x|))"""
+    """y = (1-t)*x + max(-x,0) + log(1 + exp(-|x|))"""
     for i in prange(y.size):
-        y[i] = max(x[i], 0) - x[i] * t[i] + np.log1p(np.exp(-abs(x[i])))
+        y[i] = (1 - t[i]) * x[i] + max(-x[i], 0) + np.log1p(np.exp(-abs(x[i])))
 
 
 @inner

@@ -1,4 +1,4 @@
-"""Matrix products. Numba's own: a BLAS brings a second pool of threads, and bits that vary with it."""
+"""Matrix products. Numba's own: BLAS has a second pool of threads, and bits that vary with it."""
 
 from typing import Any
 

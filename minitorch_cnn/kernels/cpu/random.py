@@ -18,10 +18,8 @@ TWO_PI = 2 * math.pi
 
 
 @inner
-def philox(seed, block):
-    """The four 32-bit words of a block, each in 64 bits."""
-    key0, key1 = seed & LOW, seed >> HALF
-    c0, c1, c2, c3 = block & LOW, block >> HALF, np.uint64(0), np.uint64(0)
+def rounds(c0, c1, c2, c3, key0, key1):
+    """Ten rounds on a counter of four words with a key of two."""
     for _ in range(10):
         product0, product1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
         c0, c1, c2, c3 = (
@@ -32,6 +30,13 @@ def philox(seed, block):
         )
         key0, key1 = (key0 + WEYL_0) & LOW, (key1 + WEYL_1) & LOW
     return c0, c1, c2, c3
+
+
+@inner
+def philox(seed, block):
+    """The four 32-bit words of a block, each in 64 bits."""
+    zero = np.uint64(0)
+    return rounds(block & LOW, block >> HALF, zero, zero, seed & LOW, seed >> HALF)
 
 
 @inner
@@ -101,7 +106,7 @@ def integers(state, y, low, high):
 
 @kernel(work=lambda x, state, y, mask, p: 20 * y.size, flat=True)
 def dropout(x, state, y, mask, p):
-    """mask = whether a draw is p or more; y = mask x / (1 - p)"""
+    """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
     seed, first = state[0], state[1]
     blocks = (y.size + 3) // 4
     scale = y.dtype.type(1 / (1 - p) if p < 1 else 0)
@@ -113,7 +118,7 @@ def dropout(x, state, y, mask, p):
         for i in range(min(4, y.size - start)):
             kept = pick(words, i) >= limit
             mask[start + i] = kept
-            y[start + i] = x[start + i] * scale if kept else zero
+            y[start + i] = x[start + i] * (scale if kept else zero)
     state[1] = first + np.uint64(blocks)
 
 
@@ -123,4 +128,4 @@ def dropout_grad(gy, mask, gx, p):
     scale = gx.dtype.type(1 / (1 - p) if p < 1 else 0)
     zero = gx.dtype.type(0)
     for i in prange(gx.size):
-        gx[i] = gy[i] * scale if mask[i] else zero
+        gx[i] = gy[i] * (scale if mask[i] else zero)

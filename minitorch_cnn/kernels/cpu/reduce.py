@@ -107,7 +107,7 @@ def logsumexp(x: Any, y: Any, dims: tuple[int, ...]) -> None:
 
 
 def _logsumexp(x: Any, y: Any, dims: tuple[int, ...]) -> None:
-    largest = np.max(x, axis=dims, keepdims=True)
+    largest = np.asarray(np.max(x, axis=dims, keepdims=True, initial=-np.inf))
     largest[~np.isfinite(largest)] = 0
     np.log(np.exp(x - largest).sum(axis=dims), out=y)
     y += largest.reshape(y.shape)

@@ -8,8 +8,13 @@ from .elementwise import quiet
 
 
 def fill(y: Any, value: Any) -> None:
-    """y = value"""
-    y.fill(value)
+    """y = value, converted as C does"""
+    if y.dtype.kind == "f":
+        quiet.run(y.fill, value)
+    elif isinstance(value, int) and y.dtype.kind in "iu":  # `fill` would refuse what wraps around
+        y[...] = np.int64(value).astype(y.dtype)
+    else:
+        y.fill(value)
 
 
 def copy(x: Any, y: Any) -> None:
@@ -26,8 +31,7 @@ def _cast(x: Any, y: Any) -> None:
 
 def arange(y: Any, start: float, step: float) -> None:
     """y[i] = start + i step"""
-    np.multiply(np.arange(y.size), step, out=y, casting="unsafe")
-    np.add(y, start, out=y, casting="unsafe")
+    np.copyto(y, start + np.arange(y.size) * step, casting="unsafe")
 
 
 def cat(*buffers: Any) -> None:
@@ -39,11 +43,6 @@ def cat(*buffers: Any) -> None:
 def flip(x: Any, y: Any, dims: tuple[int, ...]) -> None:
     """y = x, the given dimensions running backwards"""
     np.copyto(y, np.flip(x, dims))
-
-
-def triangle(x: Any, y: Any, diagonal: int, upper: bool) -> None:
-    """y = x on and above (or below) a diagonal, elsewhere 0"""
-    np.copyto(y, np.triu(x, diagonal) if upper else np.tril(x, diagonal))
 
 
 def copy_second(x: Any, source: Any, y: Any) -> None:

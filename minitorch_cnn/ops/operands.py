@@ -1,0 +1,273 @@
+"""Operands: numbers and tensors brought to one type, broadcasting, and how functions of them are
+offered under PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.op import Op, Result
+from ..device import Device, cpu, launch
+from ..dtypes import DType, dtype_of, promote
+from ..tensor import Tensor, method, wrap
+
+Function = Callable[..., Tensor]
+
+# ---------------------------------------------------------------------- numbers and promotion
+
+
+def full_like_scalar(value: Any, dtype: DType, device: Device) -> Tensor:
+    """A 0-dim tensor of one value, converted as C does: integers wrap around."""
+    buffer = device.empty((), dtype.numpy)
+    launch(device, "shape.fill", buffer, value)
+    return wrap(buffer, dtype, device)
+
+
+def fitting(value: Any, dtype: DType) -> Any:
+    """The number itself; refused if the type can't hold it."""
+    if dtype.category == 1:
+        limits = np.iinfo(dtype.numpy)
+        fits = limits.min <= value <= limits.max  # NaN does not
+    else:
+        fits = dtype.category == 0 or not np.finfo(dtype.numpy).max < abs(value) < float("inf")
+    if not fits:
+        raise RuntimeError(f"value {value} cannot be converted to type {dtype} without overflow")
+    return value
+
+
+def as_operand(value: Any) -> tuple[Tensor | None, DType, Any]:
+    """A tensor, or None and the Python number; and its type for promotion."""
+    if isinstance(value, Tensor):
+        return value, value.dtype, None
+    if isinstance(value, np.ndarray):
+        array = wrap(value, dtype_of(value), cpu)
+        return array, array.dtype, None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return None, dtypes.bool_, value
+    if isinstance(value, int):
+        return None, dtypes.int64, value
+    if isinstance(value, float):
+        return None, dtypes.get_default_dtype(), value
+    raise TypeError(f"expected a Tensor or a number, not {type(value).__name__}")
+
+
+def result_type(*operands: Any) -> DType:
+    """The type in which operands meet: tensors with dimensions count first, then those without,
+    then Python numbers; lesser ones only lift the result to a higher category.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.result_type(torch.ones(2, dtype=torch.uint8), 3.5)
+    torch.float32
+    """
+    ranks: list[DType | None] = [None, None, None]
+    for value in operands:
+        tensor, dtype, _ = as_operand(value)
+        rank = 2 if tensor is None else (0 if tensor._buffer.ndim else 1)
+        before = ranks[rank]
+        ranks[rank] = dtype if before is None else promote(before, dtype)
+    result: DType | None = None
+    for dtype_at_rank in ranks:
+        if dtype_at_rank is not None and (
+            result is None or dtype_at_rank.category > result.category
+        ):
+            result = dtype_at_rank
+    assert result is not None
+    return result
+
+
+def operands(*values: Any, floating: bool = False) -> list[Tensor]:
+    """The values as tensors of one type, on one device."""
+    first = next((v for v in values if isinstance(v, Tensor)), None)
+    if first is None:
+        raise TypeError(f"expected at least one Tensor among {values!r}")
+    dtype = first.dtype
+    for v in values:
+        if isinstance(v, Tensor):
+            if v.dtype is not dtype:
+                dtype = result_type(*values)
+                break
+        elif dtype.category != 2 or type(v) not in (int, float):
+            dtype = result_type(*values)
+            break
+    if floating and dtype.category != 2:
+        dtype = dtypes.get_default_dtype()
+    tensors = []
+    for value in values:
+        tensor, _, number = as_operand(value)
+        if tensor is None:
+            tensor = full_like_scalar(number, dtype, first.device)
+        elif tensor.dtype is not dtype:
+            tensor = cast(tensor, dtype)
+        tensors.append(tensor)
+    return tensors
+
+
+def broadcast_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that shapes meet in: aligned at the last dimension, sizes equal or 1."""
+    first = shapes[0]
+    if all([shape == first for shape in shapes]):
+        return first
+    result = [1] * max([len(shape) for shape in shapes])
+    for shape in shapes:
+        offset = len(result) - len(shape)
+        for i, n in enumerate(shape, offset):
+            if n != 1:
+                if result[i] not in (1, n):
+                    raise RuntimeError(
+                        f"{name}: the sizes {' and '.join(str(tuple(s)) for s in shapes)} do not "
+                        f"match at dimension {i}: {result[i]} and {n}"
+                    )
+                result[i] = n
+    return tuple(result)
+
+
+# ---------------------------------------------------------------------- kinds of op
+
+
+class Elementwise(Op):
+    """An op on elements. Its inputs come with one type, any strides, and broadcast."""
+
+    contiguous = False
+    categories: ClassVar[tuple[int, ...]] = (0, 1, 2)
+    """The categories of element types for which it is defined."""
+
+    @classmethod
+    def broadcast(cls, *tensors: Tensor) -> tuple[int, ...]:
+        """The shape of the result."""
+        return broadcast_shape(cls.__name__.lower(), *[t._buffer.shape for t in tensors])
+
+    @classmethod
+    def require_category(cls, x: Tensor) -> None:
+        """Refuse element types for which the op is not defined."""
+        if x.dtype.category not in cls.categories:
+            raise NotImplementedError(f"{cls.__name__.lower()} is not defined for {x.dtype}")
+
+
+class Unary(Elementwise):
+    """y = f(x)"""
+
+    @classmethod
+    def outputs(cls, x: Tensor) -> Result:
+        cls.require_category(x)
+        return x._buffer.shape, x.dtype
+
+
+class Binary(Elementwise):
+    """y = f(a, b)"""
+
+    @classmethod
+    def outputs(cls, a: Tensor, b: Tensor) -> Result:
+        cls.require_category(a)
+        return cls.broadcast(a, b), a.dtype
+
+
+class Test(Unary):
+    """y = whether something holds of x"""
+
+    @classmethod
+    def outputs(cls, x: Tensor) -> Result:
+        return x._buffer.shape, dtypes.bool_
+
+
+class Comparison(Binary):
+    """y = whether something holds of a and b"""
+
+    @classmethod
+    def outputs(cls, a: Tensor, b: Tensor) -> Result:
+        return cls.broadcast(a, b), dtypes.bool_
+
+
+# ---------------------------------------------------------------------- types
+
+
+class Cast(Elementwise):
+    """y = x in another type"""
+
+    kernel = "shape.copy"
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, dtype: DType) -> Result:
+        return x._buffer.shape, dtype
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        return cast(gy, self.types[0])
+
+
+def cast(input: Tensor, dtype: DType | None) -> Tensor:
+    """The tensor itself if it has the type, else a copy that has."""
+    return input if dtype is None or input.dtype is dtype else Cast.apply(input, dtype=dtype)
+
+
+def floating(input: Tensor) -> Tensor:
+    """The tensor in the default type, if its own isn't a floating-point one."""
+    return input if input.dtype.category == 2 else cast(input, dtypes.get_default_dtype())
+
+
+# ---------------------------------------------------------------------- public names
+
+
+def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    """The form of a function that writes its first argument: `exp_` of `exp`."""
+
+    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(self, *args, into=self, **kwargs)
+
+    write.__name__ = name
+    write.__doc__ = f"In-place form of `{name[:-1]}`."
+    return method(name)(write)
+
+
+def unary(op: type[Op], name: str, *, to_float: bool = True) -> tuple[Function, Function]:
+    """The function `name(input)` of an op, and its in-place form; methods of the same names.
+
+    With `to_float`, integers are first turned into floating-point numbers.
+    """
+
+    def function(input: Tensor, *, into: Tensor | None = None) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, not {type(input).__name__}")
+        return op.apply(floating(input) if to_float else input, into=into)
+
+    function.__name__, function.__doc__ = name, op.__doc__
+    method(name)(function)
+    return function, in_place(function, f"{name}_")
+
+
+def binary(
+    op: type[Op], name: str, operator: str = "", *, to_float: bool = False
+) -> tuple[Function, Function]:
+    """The function `name(input, other)` of an op, and its in-place form; methods of these names
+    and, given `operator`, `__operator__`, `__roperator__` and `__ioperator__`."""
+
+    def function(input: Any, other: Any, *, into: Tensor | None = None) -> Tensor:
+        return op.apply(*operands(input, other, floating=to_float), into=into)
+
+    function.__name__, function.__doc__ = name, op.__doc__
+    method(name)(function)
+    written = in_place(function, f"{name}_")
+    if operator:
+        bind_operator(operator, function, written)
+    return function, written
+
+
+def bind_operator(name: str, function: Function, written: Function | None = None) -> None:
+    """Bind a function of two operands to Tensor's operator, from both sides and in place."""
+
+    def is_operand(value: Any) -> bool:
+        return isinstance(value, (Tensor, bool, int, float, np.ndarray, np.generic))
+
+    def left(self: Tensor, other: Any) -> Tensor:
+        return function(self, other) if is_operand(other) else NotImplemented
+
+    def right(self: Tensor, other: Any) -> Tensor:
+        return function(other, self) if is_operand(other) else NotImplemented
+
+    method(f"__{name}__")(left)
+    if written is not None:
+        method(f"__r{name}__")(right)
+        method(f"__i{name}__")(written)

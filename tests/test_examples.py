@@ -1,0 +1,251 @@
+"""The examples: each does with few epochs and small files what it says it does."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minitorch_cnn as torch
+from minitorch_cnn import nn
+
+from .image_files import CLASSES, cifar_files, mnist_files, write_cifar, write_mnist
+
+pytest.importorskip("sklearn")
+image = pytest.importorskip("matplotlib.image")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SCRIPTS = [
+    "quickstart",
+    "cifar10",
+    "lenet_mnist",
+    "conv2d_from_scratch",
+    "cnn_vs_mlp",
+    "binary_sigmoid",
+]
+HELPERS = ["digits", "evaluation", "pictures", "quickstart"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run a script in this process, with its pictures in `tmp_path`; returns what it prints."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+
+    def run_script(name, *options):
+        arguments = [str(EXAMPLES / f"{name}.py"), "--out", str(tmp_path), *map(str, options)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run_script
+    for name in HELPERS:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    write_cifar(tmp_path, cifar_files(records=4)[0])
+    return tmp_path
+
+
+def assert_pictures(folder, output, **sizes):
+    """The folder has these pictures, of these (width, height), and the script has said so."""
+    assert {path.stem for path in folder.glob("*.png")} == set(sizes)
+    for name, (width, height) in sizes.items():
+        assert f"Saved {folder / name}.png\n" in output
+        pixels = image.imread(folder / f"{name}.png")
+        assert pixels.shape[:2] == (height, width)
+        drawn = (pixels[..., :3] < 1).any(2)
+        assert drawn.mean() > 0.02  # more than titles
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", line.replace(",", ""))]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_says_what_the_script_shows(name, run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(name, "--help")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"python examples/{name}.py" in text
+    assert "--seed" in text
+    assert "--out" in text
+
+
+def test_quickstart_learns_the_digits(run, tmp_path):
+    output = run("quickstart", "--epochs", 1, "--seed", 3)
+    accuracy = re.search(r"^Accuracy on 359 held-out digits: (\d+\.\d\d)%$", output, re.MULTILINE)
+    assert float(accuracy[1]) > 60
+    assert re.search(r"^Time: \d+\.\d s$", output, re.MULTILINE)
+    assert_pictures(
+        tmp_path,
+        output,
+        quickstart_loss=(960, 600),
+        quickstart_filters=(1320, 285),
+        quickstart_confusion=(1050, 900),
+    )
+
+
+def test_cifar10_prints_losses_accuracies_and_the_confusion_matrix(run, cifar):
+    output = run("cifar10", "--root", cifar)
+    lines = output.splitlines()
+    assert re.fullmatch(r"\[1,     5\] loss: \d\.\d{3}", lines[0])
+    assert re.fullmatch(r"\[2,     5\] loss: \d\.\d{3}", lines[1])
+    assert lines[2] == "Finished Training"
+    assert re.fullmatch(r"Accuracy on the 4 test images: \d+\.\d\d%", lines[3])
+    for name, line in zip(CLASSES, lines[4:14]):
+        assert re.fullmatch(rf"Accuracy for class {name:10s}: +\d+\.\d%", line)
+    counts = np.array([numbers(line) for line in lines[16:26]])
+    labels = cifar_files(records=4)[2][-1]
+    np.testing.assert_array_equal(counts.sum(1), np.bincount(labels, minlength=10))
+    assert numbers(lines[3])[1] == pytest.approx(100 * counts.trace() / 4, abs=0.005)
+    assert re.fullmatch(r"Time: \d+\.\d s", lines[26])
+    assert_pictures(cifar, output, cifar10_confusion=(1050, 900))
+
+
+def test_cifar10_reports_every_2000_batches(run, capsys):
+    # Images of zeros give logits of zero whatever the weights are: the loss is log(3).
+    batch = torch.zeros(2, 4), torch.tensor([0, 2])
+    script = runpy.run_path(str(EXAMPLES / "cifar10.py"))
+    script["train"](nn.Linear(4, 3, bias=False), [batch] * 4001, epochs=1)
+    assert capsys.readouterr().out == (
+        "[1,  2000] loss: 1.099\n[1,  4000] loss: 1.099\nFinished Training\n"
+    )
+
+
+def test_cifar10_limit_takes_the_first_images(run, cifar):
+    lines = run("cifar10", "--root", cifar, "--limit", 3, "--batch-size", 2, "--epochs", 1)
+    assert re.match(r"\[1,     2\] loss: \d\.\d{3}\nFinished Training\n", lines)
+    assert "Accuracy on the 3 test images" in lines
+
+
+def test_cifar10_repeats_itself_with_equal_seeds(run, cifar):
+    def losses(seed):
+        return run("cifar10", "--root", cifar, "--seed", seed).splitlines()[:2]
+
+    assert losses(1) == losses(1) != losses(2)
+
+
+def test_cifar10_takes_its_root_from_the_environment(run, cifar, monkeypatch):
+    monkeypatch.setenv("MINITORCH_CNN_DATA", str(cifar))
+    assert "Finished Training" in run("cifar10", "--epochs", 1)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "lenet_mnist", "cnn_vs_mlp"])
+def test_missing_data_are_named_without_a_traceback(name, run, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(name, "--root", tmp_path / "nowhere")
+    assert ended.value.code == 2
+    assert str(tmp_path / "nowhere") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "folder"),
+    [
+        ((), "mnist", "mnist"),
+        (("--classic", "--fashion"), "fashion_mnist", "fashion-mnist"),
+    ],
+)
+def test_lenet_reports_every_epoch(options, name, folder, run, tmp_path):
+    write_mnist(tmp_path / folder, mnist_files(train=70, test=40)[0])
+    output = run("lenet_mnist", "--root", tmp_path, "--epochs", 2, *options)
+    for epoch, line in enumerate(output.splitlines()[:2], start=1):
+        assert re.fullmatch(rf"Epoch {epoch}: loss \d\.\d{{4}}, test accuracy \d+\.\d\d%", line)
+    assert re.search(r"^Time: \d+\.\d s$", output, re.MULTILINE)
+    assert_pictures(
+        tmp_path,
+        output,
+        **{
+            f"{name}_loss": (960, 600),
+            f"{name}_confusion": (1050, 900),
+            f"{name}_mistakes": (1125, 975),
+        },
+    )
+
+
+def test_conv2d_from_scratch_agrees_with_the_library(run, tmp_path):
+    output = run("conv2d_from_scratch")
+    lines = output.splitlines()
+    example = np.array([numbers(line)[-5:] for line in lines[1:6]])
+    np.testing.assert_array_equal(
+        example,
+        [
+            [-7, -4, 7, 9, 0],
+            [-15, -6, 15, 18, 0],
+            [-13, -4, 13, 15, 0],
+            [-8, -2, 8, 9, 0],
+            [0, 0, 0, 0, 0],
+        ],
+    )
+    table = [numbers(line) for line in lines if "|" in line][1:]
+    assert len(table) == 8
+    for h, k, p, s, d, size, slip in table:
+        places = [top for top in range(0, int(h + 2 * p), int(s)) if top + d * (k - 1) < h + 2 * p]
+        assert size == len(places)
+        assert slip == h - k + 2 * p // s + 1
+    assert_pictures(tmp_path, output, conv2d_edges=(1350, 960))
+
+
+def test_cnn_vs_mlp_on_digits(run, tmp_path):
+    output = run("cnn_vs_mlp", "--epochs", 1)
+    for count in "3,072", "75", "14,455,392", "357,504", "456":
+        assert f" {count}\n" in output
+    sides = [numbers(line)[:2] for line in output.splitlines() if " pixels: rows " in line]
+    assert sides == [[5, 5], [6, 6], [14, 14], [16, 16], [28, 28]]
+    cnn, mlp = (numbers(line) for line in output.splitlines() if re.match(" +(CNN|MLP)  ", line))
+    assert 0.97 * cnn[0] < mlp[0] <= cnn[0]  # equally many parameters
+    assert cnn[1] > 50
+    assert mlp[1] > 50
+    assert_pictures(
+        tmp_path,
+        output,
+        cnn_vs_mlp_receptive_fields=(1650, 450),
+        cnn_vs_mlp_moved=(900, 600),
+    )
+
+
+def test_cnn_vs_mlp_on_cifar10(run, cifar):
+    output = run("cnn_vs_mlp", "--root", cifar, "--epochs", 1)
+    assert "32 x 32 pixels: rows 0 to 31, columns 0 to 31" in output
+    assert re.search(r"CNN +62,006 ", output)  # the parameters of the notebook's network
+
+
+def test_binary_sigmoid_trades_precision_for_recall(run, tmp_path):
+    output = run("binary_sigmoid", "--epochs", 4)
+    losses = [numbers(line)[0] for line in output.splitlines() if "BCE" in line]
+    assert losses[0] == pytest.approx(losses[1], abs=2e-4)
+    rows = [numbers(line) for line in output.splitlines() if re.match(r" +0\.\d  ", line)]
+    thresholds, accuracy, precision, recall = np.array(rows).T
+    np.testing.assert_array_equal(thresholds, [0.1, 0.3, 0.5, 0.7, 0.9])
+    assert accuracy.max() > 80
+    assert (np.diff(recall) <= 0).all()
+    assert precision[-1] > precision[0]
+    assert_pictures(tmp_path, output, binary_sigmoid=(1500, 600))
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("matplotlib", "cifar10"), ("sklearn", "quickstart")]
+)
+def test_a_missing_package_names_the_extra(package, name, run, monkeypatch):
+    for module in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit, match=r'pip install "minitorch-cnn\[examples\]"'):
+        run(name)
+
+
+def test_a_script_runs_from_anywhere(tmp_path):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "binary_sigmoid.py", "--epochs", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (tmp_path / "out" / "binary_sigmoid.png").is_file()

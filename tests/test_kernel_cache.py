@@ -1,0 +1,144 @@
+"""The disk cache of compiled kernels: what it keeps, when it forgets, and who may share it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import minitorch_cnn
+
+PACKAGE = Path(minitorch_cnn.__file__).parent
+
+# Runs small kernels in both variants and prints what was compiled, not found on disk.
+PROGRAM = """
+import json, sys
+import numpy as np
+from {package}.kernels.cpu import activation
+from {package}.kernels.jit import KernelCache
+for size in (8, 200_000):
+    x = np.linspace(-1, 1, size, dtype=np.float32)
+    y = np.empty_like(x)
+    activation.relu(x, y)
+print(json.dumps([sorted((n, v) for n, v, _ in KernelCache.compiled), float(y.min())]))
+"""
+
+
+def run(folder, cache, program=PROGRAM, package="minitorch_cnn"):
+    """What a new process compiled, and the smallest of the results."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program.format(package=package))],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+BOTH = [["activation.relu", "parallel"], ["activation.relu", "serial"]]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the kernels, to be edited."""
+    package = tmp_path / "copied" / "minitorch_copy"
+    shutil.copytree(
+        PACKAGE / "kernels", package / "kernels", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "__init__.py").touch()
+    return package
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    assert run(tmp_path, tmp_path / "cache") == [BOTH, 0.0]
+    assert run(tmp_path, tmp_path / "cache") == [[], 0.0]
+
+
+def test_an_edit_of_any_kernel_file_is_noticed(copy, tmp_path):
+    def go():
+        return run(copy.parent, tmp_path / "cache", package="minitorch_copy")
+
+    assert go() == [BOTH, 0.0]
+    assert go() == [[], 0.0]
+    other = copy / "kernels" / "cpu" / "conv.py"  # not the file whose kernel runs
+    other.write_text(other.read_text() + "\n# edited\n")
+    assert go() == [BOTH, 0.0]
+    file = copy / "kernels" / "cpu" / "activation.py"
+    text = file.read_text()
+    edited = text.replace("y[i] = zero if x[i] <= zero else x[i]", "y[i] = x[i]", 1)
+    assert edited != text
+    file.write_text(edited)
+    assert go() == [BOTH, -1.0]
+    left = list((tmp_path / "cache").rglob("*.nbc"))
+    assert len(left) == 2  # what the earlier sources compiled is gone
+
+
+def test_damaged_entries_are_compiled_again(tmp_path):
+    cache = tmp_path / "cache"
+    run(tmp_path, cache)
+    for entry in cache.rglob("*.nbc"):
+        entry.write_bytes(entry.read_bytes()[:100])
+    assert run(tmp_path, cache) == [BOTH, 0.0]
+    assert run(tmp_path, cache) == [[], 0.0]
+
+
+def test_processes_that_start_at_once_share_one_cache(tmp_path):
+    cache = tmp_path / "cache"
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    program = PROGRAM.format(package="minitorch_cnn")
+    started = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=env)
+        for _ in range(3)
+    ]
+    for process in started:
+        out, _ = process.communicate()
+        assert process.returncode == 0
+        assert json.loads(out)[1] == 0.0
+    assert run(tmp_path, cache) == [[], 0.0]
+    assert not [p for p in cache.rglob("*") if p.is_file() and p.suffix != ".nbc"]
+
+
+def test_an_install_that_cannot_be_written_uses_the_users_cache(copy, tmp_path):
+    # A file in the place of the folder: even the superuser can't write into it.
+    (copy / "kernels" / "__pycache__").write_text("")
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    env |= {"HOME": str(home), "PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    env.pop("XDG_CACHE_HOME", None)
+    program = PROGRAM.format(package="minitorch_copy")
+    for expected in (BOTH, []):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
+        )
+        assert json.loads(done.stdout)[0] == expected
+    assert len(list((home / ".cache").rglob("*.nbc"))) == 2
+
+
+def test_a_forked_child_computes_rather_than_hangs(tmp_path):
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    program = """
+        import os, sys, warnings
+        import numpy as np
+        from {package}.kernels.cpu import activation
+        x = np.linspace(-1, 1, 200_000, dtype=np.float32)
+        y = np.empty_like(x)
+        activation.relu(x, y)  # starts the threads
+        sys.stdout.flush()
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork among threads: the very point
+        child = os.fork()
+        if child == 0:
+            z = np.empty_like(x)
+            activation.relu(x, z)
+            os._exit(0 if np.array_equal(y, z) else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert run(tmp_path, tmp_path / "cache", program) == 0
