@@ -86,7 +86,7 @@ def seen_pixels(layers: nn.Sequential, shape: tuple[int, int, int]) -> np.ndarra
 def receptive_fields(networks: dict[str, nn.Sequential], shape: tuple[int, int, int]) -> Figure:
     """Print and draw the region of the image that the last layer's neurons in the middle see."""
     print("3. Receptive fields, found by gradients")
-    picture = pictures.figure(2.2 * len(networks), 3)
+    picture = pictures.figure(2.2 * len(networks), 2.8)
     for axes, (name, layers) in zip(picture.subplots(1, len(networks)), networks.items()):
         strength = seen_pixels(layers, shape)
         rows, columns = np.nonzero(strength)

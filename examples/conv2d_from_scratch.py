@@ -96,7 +96,7 @@ def show_true_convolution() -> None:
     print("2. A single bright point, filtered with the numbers 1 to 9")
     print("   The point, its cross-correlation (conv2d), its true convolution (convolve2d):")
     print_side_by_side(point, correlation, convolution)
-    print("   The true one turns the kernel by 180 degrees: it puts a copy of it at the point.")
+    print("   The true one turns the kernel by 180 degrees first, and so shows it as it is.")
     print("   A network learns its kernels, turned or not, so libraries leave the turn out.\n")
 
 

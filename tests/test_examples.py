@@ -204,7 +204,7 @@ def test_cnn_vs_mlp_on_digits(run, tmp_path):
     assert_pictures(
         tmp_path,
         output,
-        cnn_vs_mlp_receptive_fields=(1650, 450),
+        cnn_vs_mlp_receptive_fields=(1650, 420),
         cnn_vs_mlp_moved=(900, 600),
     )
 

@@ -30,6 +30,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The whole of fastmath but "nnan" and "ninf": NaN and infinity must pass through.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
+# Of what Numba can spread over threads only the loops that say so: array expressions inside them
+# stay in their order, and compile in a fraction of the time.
+PRANGE_ONLY = {
+    "prange": True,
+    "comprehension": False,
+    "fusion": False,
+    "numpy": False,
+    "reduction": False,
+    "setitem": False,
+    "stencil": False,
+}
+
 # Multiply-adds under which waking the threads (1 to 17 us) costs more than it brings.
 PARALLEL_WORK = 50_000
 
@@ -70,9 +82,8 @@ class Kernel:
 
 
 def _compile(function: Callable[..., None], parallel: bool) -> Any:
-    dispatcher: Any = njit(fastmath=FASTMATH, error_model="numpy", nogil=True, parallel=parallel)(
-        function
-    )
+    options = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    dispatcher: Any = njit(parallel=PRANGE_ONLY if parallel else False, **options)(function)
     # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
     # kernel calls, and processes that write it at once can mix up each other's code.
     dispatcher._cache = KernelCache(function, "parallel" if parallel else "serial")
