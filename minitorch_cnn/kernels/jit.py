@@ -42,8 +42,8 @@ PRANGE_ONLY = {
     "stencil": False,
 }
 
-# Multiply-adds under which waking the threads (1 to 17 us) costs more than it brings.
-PARALLEL_WORK = 50_000
+# Multiply-adds under which waking the threads, some 10 us, costs more than it brings.
+PARALLEL_WORK = 200_000
 
 inner = njit(fastmath=FASTMATH, error_model="numpy", nogil=True)
 """For a function that kernels of the same file call; its code is compiled into theirs."""
@@ -82,8 +82,9 @@ class Kernel:
 
 
 def _compile(function: Callable[..., None], parallel: bool) -> Any:
-    options = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
-    dispatcher: Any = njit(parallel=PRANGE_ONLY if parallel else False, **options)(function)
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    options["parallel"] = PRANGE_ONLY if parallel else False
+    dispatcher: Any = njit(**options)(function)
     # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
     # kernel calls, and processes that write it at once can mix up each other's code.
     dispatcher._cache = KernelCache(function, "parallel" if parallel else "serial")

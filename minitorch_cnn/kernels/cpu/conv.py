@@ -1,14 +1,27 @@
-"""Convolution of planes and its two gradients, as sums of scaled rows and of products of rows.
+"""Convolution of images and its two gradients, as sums of scaled stretches of memory.
 
-Each task owns what it writes: a plane of the result, or the taps between a pair of channels. So
-the order of every sum is fixed. Sums over channels and taps run in the arrays' own type, as those
-of a matrix product do. The weight gradient also sums over the batch and all positions: there the
-rows of one image are added in the arrays' type, column by column, and all else in float64.
+An image is first laid out so that whatever a tap of the filter meets lies in one stretch. Padded
+with zeros and cut by the stride into phases, plane (a, b) holding the pixels whose row and column
+are a and b more than multiples of the stride, tap (u, v) sees plane (u dh mod sh, v dw mod sw) from
+row u dh div sh and column v dw div sw on. Rows of a plane are `wide` columns, those of the result
+fewer; computing all `wide` of them makes the whole result one stretch, of which the last columns
+are thrown away. So every loop that counts is long and plain, whatever stride, padding and dilation.
+
+Each task owns what it writes, and the shapes alone decide the order of every sum. Sums over
+channels and taps run in the arrays' own type, as those of a matrix product do. The weight's
+gradient, which sums over batch and positions, adds stretches in the arrays' type and these in
+float64.
 """
 
 import numpy as np
 
 from ..jit import inner, kernel, prange
+
+# Elements of a stretch that are worked on at once: with their sources they stay in fast memory.
+STRETCH = 1024
+
+# Parts of a batch whose weight gradients are summed apart, to occupy threads if filters are few.
+PARTS = 8
 
 
 def _multiply_adds(w, y):
@@ -18,189 +31,283 @@ def _multiply_adds(w, y):
 @kernel(work=lambda x, w, b, y, *_: _multiply_adds(w, y))
 def conv2d(x, w, b, y, stride, padding, dilation, groups):
     """y[n,o,i,j] = b[o] + sum_{c,u,v} x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw] w[o,c,u,v]"""
-    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
-    batch, channels, height, width = x.shape
-    out_channels, group_channels, kh, kw = w.shape
+    batch = x.shape[0]
+    outputs, group_channels, kh, kw = w.shape
     oh, ow = y.shape[2:]
-    x_flat, w_flat = x.reshape(-1), w.reshape(-1)
-    spans = _spans(kw, sw, pw, dw, width, ow)
-    for plane in prange(batch * out_channels):
-        n, o = divmod(np.int64(plane), out_channels)
-        first = o // (out_channels // groups) * group_channels
-        terms = np.empty((group_channels * kh, 2), np.int64)
-        for i in range(oh):
-            # y[i,j] = b + sum_l sum_{c,u} w[c,u,v] x[c,i*sh+u*dh-ph,j*sw+v*dw-pw]
-            count = 0
-            for c in range(group_channels):
-                for u in range(kh):
-                    r = i * sh + u * dh - ph
-                    if 0 <= r < height:
-                        terms[count, 0] = ((o * group_channels + c) * kh + u) * kw
-                        terms[count, 1] = ((n * channels + first + c) * height + r) * width
-                        count += 1
-            row = y[n, o, i]
-            row[:] = b[o] if b.size else 0
-            for v in range(kw):
-                j0, j1 = spans[v]
-                s = j0 * sw + v * dw - pw
-                _add_scaled_rows(row, j0, j1, w_flat, v, x_flat, s, sw, terms, count)
+    down, across, high, wide, offsets = _layout(kh, kw, oh, ow, stride, dilation)
+    terms = group_channels * kh * kw
+    starts = np.empty(terms, np.int64)
+    for t in range(terms):
+        c, tap = divmod(t, kh * kw)
+        starts[t] = c * down * across * high * wide + offsets[tap]
+    group_outputs = outputs // groups
+    blocks = (group_outputs + 15) // 16  # of filters that share a task and its layout of the image
+    filters = w.reshape(outputs, terms)
+    for task in prange(batch * groups * blocks):
+        n, rest = divmod(np.int64(task), groups * blocks)
+        group, block = divmod(rest, blocks)
+        planes = np.empty((group_channels, down, across, high, wide), x.dtype)
+        _spread(
+            x[n, group * group_channels : (group + 1) * group_channels], planes, stride, padding
+        )
+        flat = planes.reshape(-1)
+        totals = np.empty((4, STRETCH), x.dtype)
+        weights = np.empty((4, terms), x.dtype)
+        rows = max(1, STRETCH // wide)
+        first = group * group_outputs + 16 * block
+        last = min(first + 16, (group + 1) * group_outputs)
+        for o in range(first, last, 4):
+            count = min(4, last - o)
+            for k in range(4):
+                for t in range(terms):
+                    weights[k, t] = filters[o + min(k, count - 1), t]
+            for i in range(0, oh, rows):
+                # totals[k, (i' - i) wide + j] = b[o+k] + sum_t weights[k,t] flat[starts[t] + ..]
+                size = (min(rows, oh - i) - 1) * wide + ow
+                for done in range(0, size, STRETCH):
+                    part = min(STRETCH, size - done)
+                    for k in range(count):
+                        _fill(totals[k], part, b[o + k] if b.size else x.dtype.type(0))
+                    _add_terms(totals, count, part, weights, flat, starts, i * wide + done)
+                    for k in range(count):
+                        _keep(totals[k], part, done, wide, y[n, o + k], i)
 
 
 @kernel(work=lambda gy, w, gx, *_: _multiply_adds(w, gy))
 def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     """gx[n,c,r,s] = sum of gy[n,o,i,j] w[o,c,u,v] where r = i*sh+u*dh-ph and s = j*sw+v*dw-pw"""
-    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
-    batch, channels, height, width = gx.shape
-    out_channels, group_channels, kh, kw = w.shape
-    group_outputs = out_channels // groups
+    batch = gx.shape[0]
+    outputs, group_channels, kh, kw = w.shape
     oh, ow = gy.shape[2:]
-    gy_flat, w_flat = gy.reshape(-1), w.reshape(-1)
-    spans = _spans(kw, sw, pw, dw, width, ow)
-    for plane in prange(batch * channels):
-        n, channel = divmod(np.int64(plane), channels)
-        group, c = divmod(channel, group_channels)
-        terms = np.empty((group_outputs * kh, 2), np.int64)
-        # A row of gy goes to every sw-th column of gx. Columns with the same remainder are kept
-        # side by side until the row is done, so that adding to them is vector code.
-        columns = np.empty((sw, (width + sw - 1) // sw), gx.dtype)
-        for r in range(height):
-            # gx[r,s] = sum_l sum_{o,u} w[o,u,v] gy[o,i,j]
-            count = 0
-            for o in range(group * group_outputs, (group + 1) * group_outputs):
-                for u in range(kh):
-                    i, rest = divmod(r + ph - u * dh, sh)
-                    if rest == 0 and 0 <= i < oh:
-                        terms[count, 0] = ((o * group_channels + c) * kh + u) * kw
-                        terms[count, 1] = ((n * out_channels + o) * oh + i) * ow
-                        count += 1
-            columns[:] = 0
-            for v in range(kw):
-                j0, j1 = spans[v]
-                q, remainder = divmod(j0 * sw + v * dw - pw, sw)
-                row = columns[remainder]
-                _add_scaled_rows(row, q, q + j1 - j0, w_flat, v, gy_flat, j0, 1, terms, count)
-            for remainder in range(sw):
-                row = columns[remainder]
-                for q in range((width - remainder + sw - 1) // sw):
-                    gx[n, channel, r, q * sw + remainder] = row[q]
+    down, across, high, wide, offsets = _layout(kh, kw, oh, ow, stride, dilation)
+    plane = high * wide
+    margin = (high - oh) * wide + wide - ow  # the farthest that a tap reaches back
+    group_outputs = outputs // groups
+    blocks = (group_channels + 15) // 16
+    for task in prange(batch * groups * blocks):
+        n, rest = divmod(np.int64(task), groups * blocks)
+        group, block = divmod(rest, blocks)
+        o0 = group * group_outputs
+        source = np.zeros((group_outputs, margin + plane), gy.dtype)
+        for o in range(group_outputs):
+            _widen(gy[n, o0 + o], source[o, margin:], wide)
+        flat = source.reshape(-1)
+        totals = np.empty((4, STRETCH), gy.dtype)
+        weights = np.empty((4, group_outputs * kh * kw), gy.dtype)
+        starts = np.empty(group_outputs * kh * kw, np.int64)
+        planes = np.zeros((4, down, across, plane), gy.dtype)
+        last = min(16 * block + 16, group_channels)
+        for c in range(16 * block, last, 4):
+            count = min(4, last - c)
+            for phase in range(down * across):
+                # planes[k, phase, p] = sum_{o, taps of the phase} w[o,c+k,u,v] source[o, p - ..]
+                terms = 0
+                for o in range(group_outputs):
+                    for tap in range(kh * kw):
+                        which, offset = divmod(offsets[tap], plane)
+                        if which == phase:
+                            starts[terms] = o * (margin + plane) + margin - offset
+                            for k in range(4):
+                                weights[k, terms] = w[
+                                    o0 + o, c + min(k, count - 1), tap // kw, tap % kw
+                                ]
+                            terms += 1
+                a, b = divmod(phase, across)
+                for done in range(0, plane, STRETCH):
+                    part = min(STRETCH, plane - done)
+                    for k in range(count):
+                        _fill(totals[k], part, gy.dtype.type(0))
+                    _add_terms(totals, count, part, weights, flat, starts[:terms], done)
+                    for k in range(count):
+                        _copy(totals[k], planes[k, a, b, done:], part)
+            for k in range(count):
+                image = planes[k].reshape(down, across, high, wide)
+                _gather(image, gx[n, group * group_channels + c + k], stride, padding)
 
 
 @kernel(work=lambda gy, x, gw, *_: _multiply_adds(gw, gy))
 def conv2d_weight_grad(gy, x, gw, stride, padding, dilation, groups):
     """gw[o,c,u,v] = sum_{n,i,j} gy[n,o,i,j] x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw]"""
-    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
-    batch, out_channels, oh, ow = gy.shape
-    channels, height, width = x.shape[1:]
+    batch, outputs, oh, ow = gy.shape
     group_channels, kh, kw = gw.shape[1:]
-    gy_flat, x_flat = gy.reshape(-1), x.reshape(-1)
-    spans = _spans(kw, sw, pw, dw, width, ow)
-    for pair in prange(out_channels * group_channels):
-        o, c = divmod(np.int64(pair), group_channels)
-        channel = o // (out_channels // groups) * group_channels + c
-        terms = np.empty((oh, 2), np.int64)
-        products = np.empty(ow, gy.dtype)
-        total = np.zeros((kh, kw, ow), np.float64)
-        for n in range(batch):
-            # total[u,v,j] += sum_i gy[i,j] x[i*sh+u*dh-ph,j*sw+v*dw-pw]
-            for u in range(kh):
-                count = 0
-                for i in range(oh):
-                    r = i * sh + u * dh - ph
-                    if 0 <= r < height:
-                        terms[count, 0] = ((n * out_channels + o) * oh + i) * ow
-                        terms[count, 1] = ((n * channels + channel) * height + r) * width
-                        count += 1
-                for v in range(kw):
-                    j0, j1 = spans[v]
-                    s = j0 * sw + v * dw - pw
-                    _add_row_products(
-                        total[u, v], products, j1 - j0, gy_flat, j0, x_flat, s, sw, terms, count
-                    )
-        for u in range(kh):
-            for v in range(kw):
-                gw[o, c, u, v] = total[u, v].sum()
+    down, across, high, wide, offsets = _layout(kh, kw, oh, ow, stride, dilation)
+    terms = group_channels * kh * kw
+    group_outputs = outputs // groups
+    quads = (group_outputs + 3) // 4
+    parts = max(1, min(batch, PARTS // (groups * quads)))
+    sums = np.zeros((parts, groups * quads, 4, terms), np.float64)
+    for task in prange(parts * groups * quads):
+        part, block = divmod(np.int64(task), groups * quads)
+        group, quad = divmod(block, quads)
+        first = group * group_outputs + 4 * quad
+        count = min(4, group_outputs - 4 * quad)
+        planes = np.empty((group_channels, down, across, high, wide), x.dtype)
+        flat = planes.reshape(-1)
+        source = np.zeros((4, oh * wide), gy.dtype)
+        for n in range(part * batch // parts, (part + 1) * batch // parts):
+            images = x[n, group * group_channels : (group + 1) * group_channels]
+            _spread(images, planes, stride, padding)
+            for k in range(count):
+                _widen(gy[n, first + k], source[k], wide)
+            # sums[k,t] += sum_p source[k,p] flat[start of t + p]
+            size = (oh - 1) * wide + ow
+            for done in range(0, size, STRETCH):
+                length = min(STRETCH, size - done)
+                for t in range(terms):
+                    c, tap = divmod(t, kh * kw)
+                    start = c * down * across * high * wide + offsets[tap] + done
+                    _add_products(sums[part, block], t, source, count, done, length, flat, start)
+    for o in range(outputs):
+        group, rest = divmod(o, group_outputs)
+        for t in range(terms):
+            total = 0.0
+            for part in range(parts):
+                total += sums[part, group * quads + rest // 4, rest % 4, t]
+            gw[o, t // (kh * kw), t // kw % kh, t % kw] = total
 
 
-# The helpers below take whole arrays and cut them themselves: a slice handed to a function costs
-# two atomic counts of references, which for short rows is as much as the arithmetic.
-# They take four rows at a time, so that the sum is read and written once for four multiply-adds.
-# A stride becomes vector code only if the compiler knows it: hence the loops for 1 and 2.
-
-
-@inner
-def _spans(taps, stride, padding, dilation, inputs, outputs):
-    """For each tap t, the range of outputs i where 0 <= i*stride+t*dilation-padding < inputs."""
-    spans = np.empty((taps, 2), np.int64)
-    for t in range(taps):
-        offset = t * dilation - padding
-        first = min(outputs, max(0, -(offset // stride)))
-        spans[t, 0] = first
-        spans[t, 1] = max(first, min(outputs, (inputs - 1 - offset) // stride + 1))
-    return spans
+# Loops, not slice assignments, which Numba compiles to much more: these may overlap or broadcast.
 
 
 @inner
-def _add_scaled_rows(y, j0, j1, w, v, x, s, stride, terms, count):
-    """y[j0+j] += sum_t w[terms[t,0]+v] x[terms[t,1]+s+j*stride]"""
-    if j0 >= j1:
-        return
-    y = y[j0:j1]
-    fours = count // 4 * 4
+def _fill(y, size, value):
+    """y[i] = value for i < size"""
+    for i in range(size):
+        y[i] = value
+
+
+@inner
+def _copy(x, y, size):
+    """y[i] = x[i] for i < size"""
+    for i in range(size):
+        y[i] = x[i]
+
+
+@inner
+def _layout(kh, kw, oh, ow, stride, dilation):
+    """Planes down and across, their height and width, and where in them each tap starts."""
+    (sh, sw), (dh, dw) = stride, dilation
+    down, across = sh if kh > 1 else 1, sw if kw > 1 else 1
+    high, wide = oh + dh * (kh - 1) // sh, ow + dw * (kw - 1) // sw
+    offsets = np.empty(kh * kw, np.int64)
+    for u in range(kh):
+        for v in range(kw):
+            (r, a), (q, b) = divmod(u * dh, sh), divmod(v * dw, sw)
+            offsets[u * kw + v] = ((a * across + b) * high + r) * wide + q
+    return down, across, high, wide, offsets
+
+
+@inner
+def _spread(images, planes, stride, padding):
+    """planes[c,a,b,r,q] = images[c, r*sh+a-ph, q*sw+b-pw], 0 outside"""
+    (sh, sw), (ph, pw) = stride, padding
+    channels, height, width = images.shape
+    down, across, high, wide = planes.shape[1:]
+    for c in range(channels):
+        for a in range(down):
+            for b in range(across):
+                q0 = min(wide, max(0, (pw - b + sw - 1) // sw))
+                q1 = max(q0, min(wide, (width - 1 - b + pw) // sw + 1))
+                for r in range(high):
+                    row = planes[c, a, b, r]
+                    i = r * sh + a - ph
+                    if i < 0 or i >= height:
+                        _fill(row, wide, row.dtype.type(0))
+                        continue
+                    _fill(row, q0, row.dtype.type(0))
+                    _fill(row[q1:], wide - q1, row.dtype.type(0))
+                    inside = row[q0:q1]
+                    pixels = images[c, i, q0 * sw + b - pw :]
+                    for q in range(inside.size):
+                        inside[q] = pixels[q * sw]
+
+
+@inner
+def _gather(planes, image, stride, padding):
+    """image[r*sh+a-ph, q*sw+b-pw] = planes[a,b,r,q]; 0 where no plane has it"""
+    (sh, sw), (ph, pw) = stride, padding
+    down, across, high, wide = planes.shape
+    for i in range(image.shape[0]):
+        r, a = divmod(i + ph, sh)
+        row = image[i]
+        _fill(row, row.size, row.dtype.type(0))
+        if a < down and r < high:
+            for j in range(row.size):
+                q, b = divmod(j + pw, sw)
+                if b < across and q < wide:
+                    row[j] = planes[a, b, r, q]
+
+
+@inner
+def _widen(image, stretch, wide):
+    """stretch[i*wide+j] = image[i,j]; what is between the rows stays"""
+    for i in range(image.shape[0]):
+        _copy(image[i], stretch[i * wide :], image.shape[1])
+
+
+@inner
+def _keep(totals, size, done, wide, image, first):
+    """image[first+i, j] = totals[i*wide+j-done], for what of it there is"""
+    ow = image.shape[1]
+    for i in range(done // wide, (done + size - 1) // wide + 1):
+        j0 = max(0, done - i * wide)
+        j1 = min(ow, done + size - i * wide)
+        if j0 < j1:
+            _copy(totals[i * wide - done + j0 :], image[first + i, j0:], j1 - j0)
+
+
+@inner
+def _add_terms(totals, count, size, weights, flat, starts, shift):
+    """totals[k,p] += sum_t weights[k,t] flat[starts[t]+shift+p] for k < count <= 4, p < size
+
+    Four terms at a time, so that a total is read and written once for four multiply-adds; and for
+    more than one k all four, so that a source is read once for as many.
+    """
+    y0, y1, y2, y3 = totals[0, :size], totals[1, :size], totals[2, :size], totals[3, :size]
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    fours = starts.size // 4 * 4
     for t in range(0, fours, 4):
-        wa, wb = w[terms[t, 0] + v], w[terms[t + 1, 0] + v]
-        wc, wd = w[terms[t + 2, 0] + v], w[terms[t + 3, 0] + v]
-        a, b = x[terms[t, 1] + s :], x[terms[t + 1, 1] + s :]
-        c, d = x[terms[t + 2, 1] + s :], x[terms[t + 3, 1] + s :]
-        if stride == 1:
-            for j in range(y.size):
-                y[j] += wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
-        elif stride == 2:
-            for j in range(y.size):
-                y[j] += wa * a[2 * j] + wb * b[2 * j] + wc * c[2 * j] + wd * d[2 * j]
-        else:
-            for j in range(y.size):
-                q = stride * j
-                y[j] += wa * a[q] + wb * b[q] + wc * c[q] + wd * d[q]
-    for t in range(fours, count):
-        wa, a = w[terms[t, 0] + v], x[terms[t, 1] + s :]
-        if stride == 1:
-            for j in range(y.size):
-                y[j] += wa * a[j]
-        else:
-            for j in range(y.size):
-                y[j] += wa * a[stride * j]
+        a, b = flat[starts[t] + shift :], flat[starts[t + 1] + shift :]
+        c, d = flat[starts[t + 2] + shift :], flat[starts[t + 3] + shift :]
+        a0, b0, c0, d0 = w0[t], w0[t + 1], w0[t + 2], w0[t + 3]
+        if count == 1:
+            for p in range(size):
+                y0[p] += (a0 * a[p] + b0 * b[p]) + (c0 * c[p] + d0 * d[p])
+            continue
+        a1, b1, c1, d1 = w1[t], w1[t + 1], w1[t + 2], w1[t + 3]
+        a2, b2, c2, d2 = w2[t], w2[t + 1], w2[t + 2], w2[t + 3]
+        a3, b3, c3, d3 = w3[t], w3[t + 1], w3[t + 2], w3[t + 3]
+        for p in range(size):
+            ap, bp, cp, dp = a[p], b[p], c[p], d[p]
+            y0[p] += (a0 * ap + b0 * bp) + (c0 * cp + d0 * dp)
+            y1[p] += (a1 * ap + b1 * bp) + (c1 * cp + d1 * dp)
+            y2[p] += (a2 * ap + b2 * bp) + (c2 * cp + d2 * dp)
+            y3[p] += (a3 * ap + b3 * bp) + (c3 * cp + d3 * dp)
+    for t in range(fours, starts.size):
+        a = flat[starts[t] + shift :]
+        for k in range(count):
+            weight, y = weights[k, t], totals[k, :size]
+            for p in range(size):
+                y[p] += weight * a[p]
 
 
 @inner
-def _add_row_products(total, z, size, y, j0, x, s, stride, terms, count):
-    """total[j0+j] += z[j] = sum_t y[terms[t,0]+j0+j] x[terms[t,1]+s+j*stride] for 0 <= j < size"""
-    if size == 0:
-        return
-    z, total = z[:size], total[j0 : j0 + size]
-    z[:] = 0
-    fours = count // 4 * 4
-    for t in range(0, fours, 4):
-        ya, yb = y[terms[t, 0] + j0 :], y[terms[t + 1, 0] + j0 :]
-        yc, yd = y[terms[t + 2, 0] + j0 :], y[terms[t + 3, 0] + j0 :]
-        a, b = x[terms[t, 1] + s :], x[terms[t + 1, 1] + s :]
-        c, d = x[terms[t + 2, 1] + s :], x[terms[t + 3, 1] + s :]
-        if stride == 1:
-            for j in range(z.size):
-                z[j] += ya[j] * a[j] + yb[j] * b[j] + yc[j] * c[j] + yd[j] * d[j]
-        elif stride == 2:
-            for j in range(z.size):
-                z[j] += ya[j] * a[2 * j] + yb[j] * b[2 * j] + yc[j] * c[2 * j] + yd[j] * d[2 * j]
-        else:
-            for j in range(z.size):
-                q = stride * j
-                z[j] += ya[j] * a[q] + yb[j] * b[q] + yc[j] * c[q] + yd[j] * d[q]
-    for t in range(fours, count):
-        ya, a = y[terms[t, 0] + j0 :], x[terms[t, 1] + s :]
-        if stride == 1:
-            for j in range(z.size):
-                z[j] += ya[j] * a[j]
-        else:
-            for j in range(z.size):
-                z[j] += ya[j] * a[stride * j]
-    for j in range(z.size):
-        total[j] += z[j]
+def _add_products(sums, t, source, count, shift, size, flat, start):
+    """sums[k,t] += sum_p source[k,shift+p] flat[start+p] for k < count <= 4, p < size"""
+    x = flat[start : start + size]
+    g0, g1 = source[0, shift : shift + size], source[1, shift : shift + size]
+    g2, g3 = source[2, shift : shift + size], source[3, shift : shift + size]
+    s0 = s1 = s2 = s3 = flat.dtype.type(0)
+    if count == 1:
+        for p in range(size):
+            s0 += g0[p] * x[p]
+    else:
+        for p in range(size):
+            s0 += g0[p] * x[p]
+            s1 += g1[p] * x[p]
+            s2 += g2[p] * x[p]
+            s3 += g3[p] * x[p]
+    sums[0, t] += s0
+    sums[1, t] += s1
+    sums[2, t] += s2
+    sums[3, t] += s3
