@@ -31,8 +31,8 @@ class Device:
             return type
         if not isinstance(type, str):
             raise TypeError(f"device: expected a name such as 'cpu', not {type!r}")
-        kind, _, number = type.partition(":")
-        if kind not in ("cpu", "cuda") or (number and (index is not None or not number.isdigit())):
+        kind, colon, number = type.partition(":")
+        if kind not in ("cpu", "cuda") or (colon and (index is not None or not number.isdigit())):
             raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', not {type!r}")
         if number:
             index = int(number)
