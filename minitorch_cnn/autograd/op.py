@@ -56,6 +56,8 @@ class Op(Node):
     _many: ClassVar[str]
     _rules: ClassVar[list[tuple[int, Callable[..., Any], tuple[str, ...]]]]
     _joint: ClassVar[tuple[str, ...] | None]
+    _needs: ClassVar[dict[tuple[bool, ...], frozenset[str]]]
+    """What `_needed` found for each choice of inputs with gradients."""
 
     attrs: dict[str, Any]
     shapes: tuple[Any, ...]
@@ -76,7 +78,7 @@ class Op(Node):
         cls._many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         if twice := {*cls.inputs_named} & {*cls.results_named}:
             raise TypeError(f"{cls.__name__}: {sorted(twice)} name both an input and an output")
-        cls._rules = []
+        cls._rules, cls._needs = [], {}
         for i, name in enumerate(cls.inputs_named):
             rule = getattr(cls, f"grad_{name}", None)
             if rule is not None:
@@ -194,14 +196,21 @@ class Op(Node):
 
     def _describe(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> None:
         self.attrs = attrs
-        self.shapes = tuple([None if t is None else t.shape for t in inputs])
+        self.shapes = tuple([None if t is None else t._buffer.shape for t in inputs])
         self.types = tuple([None if t is None else t.dtype for t in inputs])
 
-    def _needed(self) -> set[str]:
+    def _needed(self) -> frozenset[str]:
         """The inputs and outputs that the rules for the inputs with gradients name."""
-        if self._joint is not None:
-            return set(self._joint)
-        return {n for i, _, needed in self._rules if self.edges[i] is not None for n in needed}
+        wanted = tuple([e is not None for e in self.edges])
+        names = self._needs.get(wanted)
+        if names is None:
+            named = (
+                [n for i, _, n in self._rules if wanted[i]]
+                if self._joint is None
+                else [self._joint]
+            )
+            names = self._needs[wanted] = frozenset([name for some in named for name in some])
+        return names
 
     def _save(self, inputs: tuple[Any, ...], outputs: Sequence[Tensor]) -> dict[str, Any]:
         """What the rules that can be asked for need, by name."""
