@@ -152,7 +152,7 @@ def kernel_rule_breaches(source: str) -> list[str]:
             decorators = [ast.unparse(d) for d in node.decorator_list]
             jitted = any(d.startswith(("kernel", "inner")) for d in decorators)
             if jitted and node not in tree.body:
-                breaches.append(f"{node.name} is not at module level: the cache can't keep it")
+                breaches.append(f"{node.name} is not at module level: the cache would mix it up")
             if jitted:
                 breaches += _accumulations(node)
     return breaches

@@ -23,15 +23,15 @@ from numba.core import caching
 
 __all__ = ["KernelCache", "inner", "kernel", "prange"]
 
-# OpenMP's threads spin between launches unless told to sleep. On an idle machine that spares each
-# launch 2 us; beside any other busy process it makes a training step 10 times slower.
+# OpenMP's threads spin between launches unless told to sleep. On an idle machine that makes a
+# launch a little faster; beside other busy processes it made a training step 10 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The whole of fastmath but "nnan" and "ninf": NaN and infinity must pass through.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# Of what Numba can spread over threads only the loops that say so: array expressions inside them
-# stay in their order, and compile in a fraction of the time.
+# Of what Numba can spread over threads only the loops that say so: a sum of an array, say, must
+# keep its order.
 PRANGE_ONLY = {
     "prange": True,
     "comprehension": False,
@@ -42,7 +42,7 @@ PRANGE_ONLY = {
     "stencil": False,
 }
 
-# Multiply-adds under which waking the threads, some 10 us, costs more than it brings.
+# Multiply-adds under which waking the threads costs more than it brings.
 PARALLEL_WORK = 200_000
 
 inner = njit(fastmath=FASTMATH, error_model="numpy", nogil=True)
@@ -95,8 +95,9 @@ class KernelCache(caching._Cache):
     """Compiled code on disk, one file an entry, found by a hash of all that it was made from.
 
     The hash covers the sources of all kernels, Numba's version, the processor, the variant and the
-    argument types. So an entry is never stale, and processes that write at once write different
-    files or the same one; each file is written aside and renamed.
+    argument types; not what a closure holds, so kernels are functions of a module. An entry is
+    never stale, and processes that write at once write different files or the same one; each file
+    is written aside and renamed.
     """
 
     compiled: ClassVar[list[tuple[str, str, float]]] = []

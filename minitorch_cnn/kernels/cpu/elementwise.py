@@ -14,7 +14,7 @@ import numpy as np
 class _Quiet(threading.local):
     """Runs ufuncs without floating-point warnings: infinity and NaN are results like others.
 
-    A context costs a tenth of entering `numpy.errstate` at each call.
+    A context costs a fraction of entering `numpy.errstate` at each call.
     """
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 What may change between steps is read from buffers: `hyper` holds the options, in float64, and
 `step` counts. So a recorded launch stays right when the learning rate changes. Factors are made in
 float64 and rounded once to the parameter's type, as PyTorch does. Moments that have decayed into
-denormal numbers, which processors handle some 40 times slower, become zero.
+denormal numbers, which processors handle far more slowly, become zero.
 """
 
 import numpy as np

@@ -142,7 +142,7 @@ class DataLoader:
             yield self._prepare(*task)
 
     def _prefetched(self, seed: int) -> Iterator[Any]:
-        # Imported here: it takes 30 ms, which a loader without workers need not pay.
+        # Imported here: a loader without workers need not wait for it.
         from concurrent.futures import ThreadPoolExecutor
 
         pool = ThreadPoolExecutor(self.num_workers, "DataLoader", initializer=_mark_as_worker)
