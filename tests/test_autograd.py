@@ -715,3 +715,28 @@ def test_retained_gradients_do_not_keep_results_alive(no_collector):
     z.backward()
     assert gone() is None
     assert x.grad.tolist() == [6]
+
+
+def test_second_gradients_of_batch_norm_count_every_path_once():
+    """Where batch_norm's own gradient depends on its input by another path, too: differences of
+    first gradients say what the second ones are, and so on up to the third."""
+    generator = np.random.default_rng(0)
+    values, way = generator.normal(size=(2, 4, 3, 5))
+    weight = mt.tensor([1.5, -0.5, 2.0], dtype=mt.float64, requires_grad=True)
+
+    def losses(x):
+        y = mt.nn.functional.batch_norm(x * x + x, None, None, weight, None, True)
+        loss = (y * y * (x * x + x)).sum()
+        yield loss
+        for _ in range(2):
+            (g,) = mt.autograd.grad(loss, x, create_graph=True)
+            loss = (g * g).sum()
+            yield loss
+
+    x = mt.tensor(values, dtype=mt.float64, requires_grad=True)
+    step = 1e-6
+    ends = [losses(mt.tensor(values + s * way).requires_grad_()) for s in (step, -step)]
+    for loss, up, down in zip(losses(x), *ends, strict=True):
+        (g,) = mt.autograd.grad(loss, x, retain_graph=True)
+        expected = (up.item() - down.item()) / (2 * step)
+        assert (g.numpy() * way).sum() == pytest.approx(expected, rel=1e-6)

@@ -58,14 +58,9 @@ class BatchNormGrad(Op):
         weight: Tensor | None,
     ) -> list[Tensor | None]:
         """By way of the formula in ops that can be differentiated as often as anyone likes."""
-        again = GradMode(True)
-        with again:
-            if not gy.requires_grad:
-                gy = gy.detach().requires_grad_()
-            if not x.requires_grad:
-                x = x.detach().requires_grad_()
-            if weight is not None and not weight.requires_grad:
-                weight = weight.detach().requires_grad_()
+        with GradMode(True):
+            gy, x = _as_input(gy), _as_input(x)
+            weight = None if weight is None else _as_input(weight)
             scale = 1.0 if weight is None else reshape(weight, 1, -1, 1)
             centred = x - mean(x, (0, 2), keepdim=True)
             invstd = (mean(centred * centred, (0, 2), keepdim=True) + self.attrs["eps"]).rsqrt()
@@ -77,6 +72,12 @@ class BatchNormGrad(Op):
         inputs = [gy, x] if weight is None else [gy, x, weight]
         found = list(grad((gx, gweight, gbias), inputs, (ggx, ggweight, ggbias), create_graph=True))
         return [*found, *[None] * (5 - len(found))]
+
+
+def _as_input(t: Tensor) -> Tensor:
+    """The tensor under a node of its own, at which a local gradient ends: its history may lead on
+    to another of the inputs, a path that is not the formula's."""
+    return reshape(t, t.shape) if t.requires_grad else t.detach().requires_grad_()
 
 
 def batch_norm(
