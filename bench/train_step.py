@@ -1,36 +1,32 @@
-"""One training step of the notebook's network, ours and PyTorch's in turns.
+"""One training step of the notebook's network: forward, backward and Adam.
 
-    python -m bench.train_step [--batches 4 64 256] [--rounds 15]
+    python -m bench.train_step [--batches 4 64 256] [--quick]
 
 Both start from equal weights. The losses of the first steps must agree before a time is believed.
-Reported: the median time of a step and, as machines are noisy, the median and the spread of the
-ratio over the rounds.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-try:  # before our first launch: two OpenMP teams in a process disturb each other
-    import torch as pytorch
-except ImportError:
-    pytorch = None  # type: ignore[assignment]
-
 import minitorch_cnn
+
+from . import harness
+from .harness import Comparison
+
+# Multiply-adds of an image: the first convolution needs no gradient of its input.
+FLOP = 2 * (2 * 28**2 * 3 * 6 * 25 + 3 * 10**2 * 6 * 16 * 25 + 3 * (400 * 120 + 120 * 84 + 84 * 10))
 
 
 def network(torch: Any) -> Any:
     """The notebook's network in whichever framework."""
     nn = torch.nn
 
-    class Net(nn.Module):  # type: ignore[name-defined,misc]
+    class Net(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.features = nn.Sequential(
@@ -56,61 +52,59 @@ def network(torch: Any) -> Any:
     return Net()
 
 
-def training_step(torch: ModuleType, weights: dict[str, Any], batch: int) -> Callable[[], Any]:
-    """A function that trains one step on a fixed batch and returns the loss."""
-    net = network(torch)
-    net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-    criterion = torch.nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.standard_normal((batch, 3, 32, 32), np.float32))
-    labels = torch.from_numpy(rng.integers(0, 10, batch))
+# Then the learning rate becomes 0. Once a batch is known by heart its gradients vanish, and moments
+# that decay into denormal numbers have times of their own.
+LEARNT = 10
 
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = criterion(net(images), labels)
+
+class Training:
+    """A network, its optimizer and a batch; each call trains one step and returns the loss."""
+
+    def __init__(self, torch: ModuleType, weights: dict[str, Any], batch: int) -> None:
+        self.net = network(torch)
+        self.net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+        self.criterion = torch.nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=0.001)
+        rng = np.random.default_rng(0)
+        self.images = torch.from_numpy(rng.standard_normal((batch, 3, 32, 32), np.float32))
+        self.labels = torch.from_numpy(rng.integers(0, 10, batch))
+        self.steps = 0
+
+    def __call__(self) -> Any:
+        self.steps += 1
+        if self.steps > LEARNT:
+            self.optimizer.param_groups[0]["lr"] = 0.0
+        self.optimizer.zero_grad()
+        loss = self.criterion(self.net(self.images), self.labels)
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         return loss
 
-    return step
+
+def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
+    """Raise AssertionError unless both learn alike."""
+    for _ in range(LEARNT):
+        harness.assert_close(ours(), theirs(), 1e-3)
 
 
-def seconds(step: Callable[[], Any], repeats: int) -> float:
-    """The time of one step."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - start) / repeats
-
-
-def main() -> None:
-    """Time the steps and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[4, 64, 256])
-    parser.add_argument("--rounds", type=int, default=15)
-    args = parser.parse_args()
+def comparison(batch: int) -> Comparison:
+    """Training steps on the same images from the same weights."""
     minitorch_cnn.manual_seed(0)
     weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
-    print("batch    ours us   PyTorch us   PyTorch / ours (least to greatest)")
-    for batch in args.batches:
-        ours = training_step(minitorch_cnn, weights, batch)
-        repeats = max(5, 400 // batch)
-        theirs = None if pytorch is None else training_step(pytorch, weights, batch)
-        for _ in range(10):
-            loss = ours().item()
-            if theirs is not None and abs(loss - theirs().item()) > 1e-3:
-                raise SystemExit("the losses differ: no time of these steps means anything")
-        times = [
-            (seconds(ours, repeats), seconds(theirs, repeats) if theirs else float("nan"))
-            for _ in range(args.rounds)
-        ]
-        mine, other = (statistics.median(column) * 1e6 for column in zip(*times))
-        ratios = sorted(b / a for a, b in times)
-        print(
-            f"{batch:5d} {mine:10.0f} {other:12.0f}   {statistics.median(ratios):.2f} "
-            f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        )
+    return Comparison(
+        f"batch {batch}",
+        lambda torch: Training(torch, weights, batch),
+        flop=batch * FLOP,
+        check=losses_agree,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Time the steps and print a table."""
+    options = harness.parser(__doc__)
+    options.add_argument("--batches", type=int, nargs="+", default=[4, 64, 256])
+    args = options.parse_args(argv)
+    harness.report([comparison(batch) for batch in args.batches], args)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,16 @@ def test_conv2d_kernels_compute_their_definitions(config, dtype, seed, biased):
     )
     y = call(conv.conv2d, [x, w, b], [(gy.shape, dtype)], *options(config))
     gx = call(conv.conv2d_input_grad, [gy, w], [(x.shape, dtype)], *options(config))
-    gw = call(conv.conv2d_weight_grad, [gy, x], [(w.shape, dtype)], *options(config))
+    gw, gb = call(
+        conv.conv2d_weight_grad, [gy, x], [(w.shape, dtype), (b.shape, dtype)], *options(config)
+    )
     expected_gx, expected_gw = reference.conv2d_grads(gy, x, w, **config.options)
     bias = b if biased else None
     assert_close(y, reference.conv2d(x, w, bias, **config.options), w[0].size, PRODUCT)
     assert_close(gx, expected_gx, w[:, 0].size, PRODUCT)
     assert_close(gw, expected_gw, gy[:, 0].size, PRODUCT)
+    if biased:
+        assert_close(gb, gy.sum((0, 2, 3), dtype=np.float64), gy[:, 0].size)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,8 @@ def test_conv2d_kernels_take_the_padding_below_and_right_from_the_result(kernel,
     assert_close(y, reference.conv2d(x, w, None, 1, padding, output_size=(oh, ow)), 40, PRODUCT)
     gx = call(conv.conv2d_input_grad, [gy, w], [(x.shape, float)], *parameters)
     assert_close(gx, expected_gx, 40, PRODUCT)
-    gw = call(conv.conv2d_weight_grad, [gy, x], [(w.shape, float)], *parameters)
+    outputs = [(w.shape, float), (0, float)]
+    gw, _ = call(conv.conv2d_weight_grad, [gy, x], outputs, *parameters)
     assert_close(gw, expected_gw, 100, PRODUCT)
 
 
@@ -82,21 +87,27 @@ def test_conv2d_kernels_on_threads_give_the_definition_and_equal_bits(stride):
         *reference.conv2d_grads(gy, x, w, stride, 1),
     )
     calls = (
-        (conv.conv2d, [x, w, b], y_shape, 37),
-        (conv.conv2d_input_grad, [gy, w], x.shape, w[:, 0].size),
-        (conv.conv2d_weight_grad, [gy, x], w.shape, gy[:, 0].size),
+        (conv.conv2d, [x, w, b], [y_shape], 37),
+        (conv.conv2d_input_grad, [gy, w], [x.shape], w[:, 0].size),
+        (conv.conv2d_weight_grad, [gy, x], [w.shape, b.shape], gy[:, 0].size),
     )
-    for (kernel, inputs, shape, terms), wanted in zip(calls, expected, strict=True):
-        results = call_on_threads(kernel, inputs, [(shape, np.float32)], *parameters)
-        assert_close(results[0], wanted, terms, PRODUCT)
-        np.testing.assert_array_equal(results[0], results[1])
+    for (kernel, inputs, shapes, terms), wanted in zip(calls, expected, strict=True):
+        outputs = [(shape, np.float32) for shape in shapes]
+        one, all_threads = call_on_threads(kernel, inputs, outputs, *parameters)
+        assert_close(one[0] if len(shapes) > 1 else one, wanted, terms, PRODUCT)
+        if len(shapes) == 1:
+            one, all_threads = [one], [all_threads]
+        for first, second in zip(one, all_threads, strict=True):
+            np.testing.assert_array_equal(first, second)
 
 
 def test_weight_gradient_of_many_positions_keeps_its_digits():
     gy = np.full((20, 1, 100, 100), 0.1, np.float32)
     x = np.ones((20, 1, 100, 100), np.float32)
     parameters = (1, 1), (0, 0), (1, 1), 1
-    gw = call(conv.conv2d_weight_grad, [gy, x], [((1, 1, 1, 1), np.float32)], *parameters)
+    outputs = [((1, 1, 1, 1), np.float32), (1, np.float32)]
+    gw, gb = call(conv.conv2d_weight_grad, [gy, x], outputs, *parameters)
+    np.testing.assert_allclose(gb.item(), np.float64(np.float32(0.1)) * gy.size, rtol=1e-6)
     np.testing.assert_allclose(gw.item(), np.float64(np.float32(0.1)) * gy.size, rtol=1e-6)
 
 
@@ -120,6 +131,18 @@ def test_max_pool2d_kernels_compute_their_definitions(config, dtype, seed):
     assert_close(gx, reference.max_pool2d_grad(gy, indices, config.size), gy.size)
     again = call(pool.max_pool2d_gather, [x, indices], [(y.shape, dtype)])
     np.testing.assert_array_equal(again, np.where(indices < 0, 0, y))
+
+
+@pytest.mark.parametrize(("size", "kernel"), [((60, 70), 2), ((9, 11), 3)])
+def test_max_pool2d_of_many_windows_computes_its_definition(size, kernel):
+    x = np.random.default_rng(13).integers(-9, 9, (7, 9, *size)).astype(np.float32)
+    x[0, 0], x[1, :, :5] = -np.inf, np.nan
+    window = (kernel, kernel), (2, 2), (kernel // 2, kernel // 2)
+    y, indices = reference.max_pool2d(x, *window)
+    outputs = [(y.shape, np.float32), (y.shape, np.int64)]
+    for found in call_on_threads(pool.max_pool2d, [x], outputs, *window, (1, 1)):
+        np.testing.assert_array_equal(found[0], y)
+        np.testing.assert_array_equal(found[1], indices)
 
 
 @given(pools(dilated=False), dtypes, seeds, st.booleans(), st.none() | st.integers(1, 7))

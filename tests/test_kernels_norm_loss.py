@@ -21,10 +21,11 @@ def pytorch():
     return pytest.importorskip("torch")
 
 
-@given(shapes(3, 3, 2, 7), dtypes, seeds, st.booleans(), st.booleans())
-@settings(max_examples=30)
+@given(shapes(2, 4, 1, 7), dtypes, seeds, st.booleans(), st.booleans())
+@settings(max_examples=40)
 def test_batch_norm_kernels_compute_their_definitions(shape, dtype, seed, weighted, biased):
     generator, channels = np.random.default_rng(seed), shape[1]
+    shape = (shape[0] + 1, *shape[1:])  # at least two values a channel
     x = random_values(generator, shape, dtype) + dtype(3)
     gy = random_values(generator, shape, dtype)
     weight = random_values(generator, channels * weighted, dtype)
@@ -39,7 +40,7 @@ def test_batch_norm_kernels_compute_their_definitions(shape, dtype, seed, weight
     assert_close(mean, expected_mean, 4, 4)
     assert_close(invstd, 1 / np.sqrt(expected_var + 1e-3), 4, steep)
 
-    results = call(norm.batch_norm_grad, [gy, x, weight, mean, invstd], outputs)
+    results = call(norm.batch_norm_grad, [gy, x, weight, mean, invstd], outputs, True)
     expected = reference.batch_norm_grads(gy, x, scale, 1e-3)
     for result, wanted in zip(results, expected, strict=True):
         assert_close(result, wanted, 8, steep**2 * x[:, 0].size)
@@ -55,20 +56,73 @@ def test_batch_norm_of_numbers_far_from_zero_keeps_its_digits():
     np.testing.assert_allclose(y, expected, atol=1000 * np.finfo(np.float32).eps)
 
 
-def test_batch_norm_kernels_on_threads_give_the_definition_and_equal_bits():
-    generator = np.random.default_rng(5)
-    x, gy = (random_values(generator, (4, 7, 30), np.float32) for _ in range(2))
-    weight, bias = (random_values(generator, 7, np.float32) for _ in range(2))
-    outputs = [(x.shape, np.float32), (7, np.float32), (7, np.float32)]
+@given(shapes(2, 4, 1, 7), dtypes, seeds, st.booleans(), st.booleans())
+@settings(max_examples=30)
+def test_running_norm_kernels_compute_their_definitions(shape, dtype, seed, weighted, biased):
+    generator, channels = np.random.default_rng(seed), shape[1]
+    x, gy = (random_values(generator, shape, dtype) for _ in range(2))
+    mean, var = random_values(generator, channels, dtype), generator.random(channels).astype(dtype)
+    weight = random_values(generator, channels * weighted, dtype)
+    bias = random_values(generator, channels * biased, dtype)
+    outputs = [(shape, dtype), (channels, dtype)]
+    y, invstd = call(norm.running_norm, [x, mean, var, weight, bias], outputs, 0.1)
+    column = (channels,) + (1,) * (len(shape) - 2)
+    steep = 1 / np.sqrt(var.astype(float) + 0.1)
+    unit = (x - mean.astype(float).reshape(column)) * steep.reshape(column)
+    scale = weight.astype(float) if weighted else np.ones(channels)
+    shift = bias if biased else np.zeros(channels)
+    assert_close(y, unit * scale.reshape(column) + shift.reshape(column), 4, 40)
+    assert_close(invstd, steep, 4, 4)
+
+    x.flat[0] = np.inf  # the gradient of x does not depend on x
+    outputs = [(shape, dtype), (channels, dtype), (channels, dtype)]
+    inputs = [gy, x, weight, mean, invstd]
+    gx, gweight, gbias = call(norm.batch_norm_grad, inputs, outputs, False)
+    others = tuple(d for d in range(len(shape)) if d != 1)
+    assert_close(gx, gy * (scale * steep).reshape(column), 4, 40)
+    assert_close(gbias, gy.sum(others, dtype=float), 4, gx.size)
+    assert_close(gweight[1:], (gy * unit).sum(others)[1:], 4, 40 * gx.size)
+
+
+# One task; tasks of a channel; tasks of several channels, the last of fewer; and columns.
+@pytest.mark.parametrize(
+    ("shape", "task"), [((4, 7, 30), 9999), ((4, 7, 30), 100), ((9, 5, 6), 100), ((40, 7), 100)]
+)
+def test_batch_norm_kernels_on_threads_give_the_definition_and_equal_bits(shape, task, monkeypatch):
+    monkeypatch.setattr(norm, "TASK", task)
+    generator, channels = np.random.default_rng(5), shape[1]
+    x, gy = (random_values(generator, shape, np.float32) for _ in range(2))
+    weight, bias = (random_values(generator, channels, np.float32) for _ in range(2))
+    outputs = [(x.shape, np.float32), (channels, np.float32), (channels, np.float32)]
     one, all_ = call_on_threads(norm.batch_norm, [x, weight, bias], outputs, 1e-5)
     expected_y, _, _ = reference.batch_norm(x, weight, bias)
     assert_close(one[0], expected_y, 4, 8)
     inputs = [gy, x, weight, one[1], one[2]]
-    one_grads, all_grads = call_on_threads(norm.batch_norm_grad, inputs, outputs)
+    one_grads, all_grads = call_on_threads(norm.batch_norm_grad, inputs, outputs, True)
     for result, wanted in zip(one_grads, reference.batch_norm_grads(gy, x, weight), strict=True):
         assert_close(result, wanted, 8, 100)
     for first, second in zip((*one, *one_grads), (*all_, *all_grads), strict=True):
         np.testing.assert_array_equal(first, second)
+    inputs = [x, one[1], one[2], weight, bias]
+    outputs = outputs[:2]
+    one, all_ = call_on_threads(norm.running_norm, inputs, outputs, 1e-5)
+    for first, second in zip(one, all_, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_batch_norm_of_equal_numbers_has_no_variance_and_of_infinity_is_nan():
+    nothing = np.empty(0)
+    outputs = [((4, 1, 5), float), (1, float), (1, float)]
+    y, mean, invstd = call(
+        norm.batch_norm, [np.full((4, 1, 5), 0.1), nothing, nothing], outputs, 4.0
+    )
+    assert not y.any()
+    assert (mean, invstd) == (0.1, 0.5)
+    for bad in (np.inf, np.nan):
+        x = np.ones((4, 1, 5))
+        x[2, 0, 3] = bad
+        y, _, _ = call(norm.batch_norm, [x, nothing, nothing], outputs, 1e-5)
+        assert np.isnan(y).all()
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.0, 1.0])
@@ -142,6 +196,52 @@ def test_softmax_kernels_on_threads_give_the_definition_and_equal_bits(inner):
         one, all_ = call_on_threads(kernel, inputs, [output])
         assert_close(one, wanted, 4, 8)
         np.testing.assert_array_equal(one, all_)
+
+
+@pytest.mark.parametrize("shape", [(700, 3, 1), (2, 1500, 1), (2, 3, 2100), (0, 3, 1), (2, 0, 4)])
+def test_softmax_kernels_of_many_blocks_compute_their_definitions(shape):
+    generator = np.random.default_rng(11)
+    x, gy = (random_values(generator, shape, np.float32) for _ in range(2))
+    like = [(shape, np.float32)]
+    if not x.size:
+        for kernel in (loss.softmax, loss.log_softmax):
+            assert call(kernel, [x], like).shape == shape
+        return
+    p, logp = reference.softmax(x, 1), reference.log_softmax(x, 1)
+    assert_close(call(loss.softmax, [x], like), p, 4, 4)
+    assert_close(call(loss.log_softmax, [x], like), logp, 4, 8)
+    gx = call(loss.softmax_grad, [gy, p.astype(np.float32)], like)
+    assert_close(gx, p * (gy - (gy * p).sum(1, keepdims=True)), 4, 8)
+    gx = call(loss.log_softmax_grad, [gy, logp.astype(np.float32)], like)
+    total = gy.sum(1, keepdims=True, dtype=float)
+    assert_close(gx, gy - p * total, 8, np.abs(total).max())
+
+
+@pytest.mark.parametrize("shape", [(700, 3, 1), (2, 1500, 1), (2, 3, 2100)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("reduction", [0, 1, 2])
+def test_cross_entropy_kernels_compute_their_definitions(shape, smoothing, reduction):
+    generator = np.random.default_rng(12)
+    x = random_values(generator, shape)
+    outer, classes, size = shape
+    target = generator.integers(0, classes, (outer, size))
+    weight = generator.random(classes) + 0.5
+    parameters = 0, reduction, smoothing
+    result_shape = target.shape if reduction == 0 else ()
+    outputs = [(result_shape, float), ((), float), (shape, float)]
+    y, total, p = call(loss.cross_entropy, [x, target, weight], outputs, *parameters)
+    options = weight, 0, REDUCTIONS[reduction]
+    expected = reference.cross_entropy(x, target, *options, label_smoothing=smoothing)
+    np.testing.assert_allclose(y, expected, rtol=1e-11)
+    np.testing.assert_allclose(p, reference.softmax(x, 1), rtol=1e-12)
+    gy = random_values(generator, result_shape)
+    inputs = [gy, x, target, weight, total, p]
+    gx = call(loss.cross_entropy_grad, inputs, [(shape, float)], *parameters)
+    wanted = (1 - smoothing) * np.moveaxis(np.eye(classes)[target], 2, 1) + smoothing / classes
+    wanted = wanted * weight[:, None]
+    scale = np.where(target == 0, 0, gy)[:, None] / (total if reduction == 1 else 1)
+    expected = scale * (p * wanted.sum(1, keepdims=True) - wanted)
+    np.testing.assert_allclose(gx, expected, rtol=1e-9, atol=1e-12)
 
 
 REDUCTIONS = ("none", "mean", "sum")

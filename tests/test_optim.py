@@ -4,34 +4,27 @@ import copy
 import itertools
 import math
 
-import numba
 import numpy as np
 import pytest
 
 import minitorch_cnn as mt
 from minitorch_cnn import optim
 
-STEPS = 100
+from .optim_formulas import (
+    adam_formula,
+    assert_tracks,
+    leaf,
+    random_problem,
+    sgd_formula,
+    take_steps,
+)
+
 TYPES = {"float32": mt.float32, "float64": mt.float64}
 
 
 @pytest.fixture
 def pytorch():
     return pytest.importorskip("torch")
-
-
-def leaf(values, dtype=mt.float64):
-    return mt.tensor(values, dtype=dtype, requires_grad=True)
-
-
-def take_steps(framework, optimizer, parameter, gradients):
-    """The parameter after each step with the given gradients."""
-    values = []
-    for gradient in gradients:
-        parameter.grad = framework.tensor(gradient)
-        optimizer.step()
-        values.append(parameter.detach().numpy().copy())
-    return np.array(values)
 
 
 def options(**choices):
@@ -63,50 +56,6 @@ ADAM_OPTIONS = options(
 
 
 # ---------------------------------------------------------------------- formulas
-
-
-def sgd_formula(p, gradients, lr, momentum, dampening, weight_decay, nesterov, maximize):
-    buffer = None
-    for g in gradients:
-        d = (-g if maximize else g) + weight_decay * p
-        if momentum:
-            buffer = d if buffer is None else momentum * buffer + (1 - dampening) * d
-            d = d + momentum * buffer if nesterov else buffer
-        p = p - lr * d
-        yield p
-
-
-def adam_formula(
-    p, gradients, lr, betas, weight_decay, amsgrad, maximize, decoupled=False, eps=1e-8
-):
-    m = v = largest = 0
-    for t, g in enumerate(gradients, 1):
-        d = -g if maximize else g
-        if decoupled:
-            p = p - lr * weight_decay * p
-        else:
-            d = d + weight_decay * p
-        m = betas[0] * m + (1 - betas[0]) * d
-        v = betas[1] * v + (1 - betas[1]) * d**2
-        largest = np.maximum(largest, v) if amsgrad else v
-        m_hat, v_hat = m / (1 - betas[0] ** t), largest / (1 - betas[1] ** t)
-        p = p - lr * m_hat / (np.sqrt(v_hat) + eps)
-        yield p
-
-
-def random_problem(dtype="float64", steps=STEPS):
-    rng = np.random.default_rng(5)
-    start = rng.standard_normal((3, 4)).astype(dtype)
-    scale = 10.0 ** rng.integers(-3, 3, (3, 4))
-    return start, (scale * rng.standard_normal((steps, 3, 4))).astype(dtype)
-
-
-def assert_tracks(found, expected):
-    """Each step may round a few times at the size of the parameter or of its largest change."""
-    size = np.abs(expected).max(initial=1.0, axis=(0,))
-    step = np.arange(1, len(expected) + 1).reshape(-1, *[1] * (expected.ndim - 1))
-    allowed = 8 * step * np.finfo(expected.dtype).eps * size
-    assert (np.abs(found - expected) <= allowed).all()
 
 
 @pytest.mark.parametrize("chosen", SGD_OPTIONS, ids=name)
@@ -383,89 +332,6 @@ def test_a_subclass_may_write_its_own_step():
         optim.Optimizer([p], {}).step()
 
 
-# ---------------------------------------------------------------------- numbers and memory
-
-
-def test_moments_that_decay_become_zero_not_denormal():
-    tiny = np.finfo(np.float32).tiny
-    gradients = np.zeros((80, 2), np.float32)
-    gradients[0] = [1e-30, 1e-18]
-    for make, moments in (
-        (lambda p: optim.SGD([p], momentum=0.5), ["momentum_buffer"]),
-        (lambda p: optim.Adam([p], betas=(0.5, 0.5)), ["exp_avg", "exp_avg_sq"]),
-    ):
-        p = leaf([1.0, 1.0], mt.float32)
-        optimizer = make(p)
-        for gradient in gradients:
-            take_steps(mt, optimizer, p, [gradient])
-            for entry in moments:
-                moment = np.abs(optimizer.state[p][entry].numpy())
-                assert ((moment == 0) | (moment >= tiny)).all()
-        assert moment.max() == 0
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_gradient_that_is_no_number_is_not_hidden(bad):
-    for make in (lambda p: optim.SGD([p], momentum=0.9), lambda p: optim.Adam([p])):
-        p = leaf([1.0, 1.0], mt.float32)
-        found = take_steps(mt, make(p), p, np.array([[bad, 0.0]] * 2, np.float32))
-        assert not np.isfinite(found[-1, 0])
-        assert np.isfinite(found[-1, 1])
-
-
-@pytest.mark.parametrize(
-    "make",
-    [lambda p: optim.SGD(p, momentum=0.9), lambda p: optim.Adam(p, weight_decay=0.1)],
-    ids=["sgd", "adam"],
-)
-def test_bits_do_not_depend_on_the_threads_nor_much_on_the_size(make):
-    rng = np.random.default_rng(2)
-    start, gradient = rng.standard_normal((2, 60_011)).astype(np.float32)
-
-    def stepped(threads):
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        try:
-            p = leaf(start, mt.float32)
-            return take_steps(mt, make([p]), p, [gradient] * 2)[-1]
-        finally:
-            numba.set_num_threads(before)
-
-    whole = stepped(1)
-    np.testing.assert_array_equal(whole, stepped(numba.config.NUMBA_NUM_THREADS))
-    cuts = np.arange(1000, 60_011, 1000)
-    parts = [leaf(part, mt.float32) for part in np.split(start, cuts)]
-    optimizer = make(parts)
-    for _ in range(2):
-        for part, g in zip(parts, np.split(gradient, cuts)):
-            part.grad = mt.tensor(g)
-        optimizer.step()
-    apart = np.concatenate([part.detach().numpy() for part in parts])
-    # Serial and parallel code may contract products and sums differently.
-    np.testing.assert_allclose(whole, apart, rtol=0, atol=4 * np.finfo(np.float32).eps * 4)
-
-
-def test_parameters_and_gradients_of_any_layout_and_size():
-    values = np.arange(6.0).reshape(2, 3)
-    p = mt.tensor(values).t().requires_grad_()
-    assert not p.is_contiguous()
-    p.grad = mt.tensor(values).t()
-    empty = leaf(np.zeros((0, 3)))
-    empty.grad = mt.zeros_like(empty)
-    for make in (lambda ps: optim.SGD(ps, lr=0.5), lambda ps: optim.SGD(ps, lr=0.5, momentum=0.9)):
-        make([p, empty]).step()
-    np.testing.assert_array_equal(p.detach().numpy(), np.zeros((3, 2)))
-
-
-def test_a_step_spoils_what_was_saved_for_backward():
-    p = leaf([2.0])
-    loss = (p * p).sum()
-    loss.backward(retain_graph=True)
-    optim.SGD([p], lr=0.1).step()
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        loss.backward()
-
-
 # ---------------------------------------------------------------------- errors
 
 
@@ -584,104 +450,3 @@ def test_state_of_no_parameter_and_state_that_is_no_tensor_are_kept():
     assert optimizer.state["extra"] == 5
     assert optimizer.state[p]["note"] == "text"
     assert optimizer.state[p]["step"].item() == 3
-
-
-# ---------------------------------------------------------------------- schedules
-
-
-def rates(framework, make, epochs, lrs=(0.1, 0.5)):
-    """The learning rates of two groups over the epochs under the schedulers that `make` returns."""
-    groups = [{"params": [framework.zeros(1, requires_grad=True)], "lr": lr} for lr in lrs]
-    optimizer = framework.optim.SGD(groups, lr=0.1)
-    schedulers = make(framework.optim.lr_scheduler, optimizer)
-    found = []
-    for _ in range(epochs):
-        found.append([group["lr"] for group in optimizer.param_groups])
-        assert schedulers[-1].get_last_lr() == found[-1]
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return found
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda s, o: [s.StepLR(o, 3)],
-        lambda s, o: [s.StepLR(o, step_size=1, gamma=0.9)],
-        lambda s, o: [s.CosineAnnealingLR(o, 10)],
-        lambda s, o: [s.CosineAnnealingLR(o, T_max=7, eta_min=0.01)],
-        lambda s, o: [s.CosineAnnealingLR(o, T_max=1)],
-        lambda s, o: [s.StepLR(o, 4, 0.5), s.CosineAnnealingLR(o, 9)],
-    ],
-)
-def test_schedules_are_pytorchs(pytorch, make):
-    assert rates(mt, make, 30) == rates(pytorch, make, 30)
-
-
-def test_schedules_follow_their_formulas():
-    found = rates(mt, lambda s, o: [s.StepLR(o, 3, 0.5)], 12)
-    expected = [[lr * 0.5 ** (epoch // 3) for lr in (0.1, 0.5)] for epoch in range(12)]
-    np.testing.assert_allclose(found, expected, rtol=1e-14)
-    found = rates(mt, lambda s, o: [s.CosineAnnealingLR(o, 8, 0.01)], 17)
-    factor = (1 + np.cos(np.pi * np.arange(17) / 8)) / 2
-    expected = 0.01 + factor[:, None] * (np.array([[0.1, 0.5]]) - 0.01)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda s, o: s.StepLR(o, 3, 0.5), lambda s, o: s.CosineAnnealingLR(o, 8)]
-)
-def test_schedules_resume(pytorch, make):
-    def resumed(framework):
-        p = framework.zeros(1, requires_grad=True)
-        optimizer = framework.optim.SGD([p], lr=0.4)
-        scheduler = make(framework.optim.lr_scheduler, optimizer)
-        for _ in range(5):
-            optimizer.step()
-            scheduler.step()
-        again = framework.optim.SGD([p], lr=9.0)
-        next_scheduler = make(framework.optim.lr_scheduler, again)
-        again.load_state_dict(optimizer.state_dict())
-        next_scheduler.load_state_dict(scheduler.state_dict())
-        found = []
-        for _ in range(5):
-            again.step()
-            next_scheduler.step()
-            found += next_scheduler.get_last_lr()
-        return next_scheduler.last_epoch, found
-
-    assert resumed(mt) == resumed(pytorch)
-
-
-@pytest.mark.parametrize(("kind", "length"), [("StepLR", 3), ("CosineAnnealingLR", 8)])
-def test_schedules_start_at_a_later_epoch(pytorch, kind, length):
-    def started(framework):
-        group = {"params": [framework.zeros(1, requires_grad=True)], "initial_lr": 0.4, "lr": 0.2}
-        optimizer = framework.optim.SGD([group], lr=0.1)
-        schedule = getattr(framework.optim.lr_scheduler, kind)
-        scheduler = schedule(optimizer, length, last_epoch=4)
-        found = [*scheduler.get_last_lr()]
-        for _ in range(4):
-            optimizer.step()
-            scheduler.step()
-            found += scheduler.get_last_lr()
-        return found
-
-    assert started(mt) == started(pytorch)
-
-
-def test_what_schedules_refuse_or_warn_of():
-    optimizer = optim.SGD([leaf([0.0])], lr=0.1)
-    with pytest.raises(TypeError, match="not an Optimizer"):
-        optim.lr_scheduler.StepLR(0.1, 3)
-    with pytest.raises(KeyError, match="initial_lr"):
-        optim.lr_scheduler.StepLR(optimizer, 3, last_epoch=4)
-    for make in (optim.lr_scheduler.StepLR, optim.lr_scheduler.CosineAnnealingLR):
-        with pytest.raises(ValueError, match="positive, got 0"):
-            make(optimizer, 0)
-    scheduler = optim.lr_scheduler.StepLR(optimizer, 3)
-    with pytest.warns(UserWarning, match="before `optimizer.step"):
-        scheduler.step()
-    with pytest.raises(NotImplementedError):
-        optim.lr_scheduler.LRScheduler(optimizer)

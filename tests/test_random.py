@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch_cnn as mt
+from minitorch_cnn.kernels import jit
 from minitorch_cnn.kernels.cpu import random as kernels
 
 ALL_ONES = 2**64 - 1
@@ -202,24 +203,19 @@ def test_states_can_be_kept_and_taken_up_again(name):
 
 
 @pytest.mark.parametrize("name", ["uniform", "normal", "integers"])
-def test_equal_bits_on_any_number_of_threads_and_serially(name):
+def test_equal_bits_on_any_number_of_threads(name, monkeypatch):
+    monkeypatch.setattr(jit, "PARALLEL_WORK", 0)
     kernel, results, threads = getattr(kernels, name), [], numba.get_num_threads()
     dtype, low, high = (np.int64, 0, 1000) if name == "integers" else (np.float32, 0.0, 1.0)
-
-    def draw(variant):
-        state, y = np.array([5, 3], np.uint64), np.empty(10_007, dtype)
-        variant(state, y, low, high)
-        return y.tobytes(), state.tolist()
-
     try:
-        for count in {1, numba.config.NUMBA_NUM_THREADS}:
+        for count in range(1, numba.config.NUMBA_NUM_THREADS + 1):
             numba.set_num_threads(count)
-            results.append(draw(kernel.parallel))
+            state, y = np.array([5, 3], np.uint64), np.empty(10_007, dtype)
+            kernel(state, y, low, high)
+            results.append((y.tobytes(), state.tolist()))
     finally:
         numba.set_num_threads(threads)
-    results.append(draw(kernel.serial))
-    assert all(bits == results[0][0] for bits, _ in results)
-    assert all(state == results[0][1] for _, state in results)
+    assert all(result == results[0] for result in results)
     assert results[0][1][0] == 5
     assert results[0][1][1] > 3
 

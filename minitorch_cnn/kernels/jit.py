@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,11 @@ import numba
 import numpy as np
 from numba import njit, prange
 from numba.core import caching
+from numba.core.compiler_lock import global_compiler_lock
 
-__all__ = ["KernelCache", "inner", "kernel", "prange"]
+from . import threads
+
+__all__ = ["KernelCache", "exact", "inner", "kernel", "prange", "run_on_threads", "threads_for"]
 
 # OpenMP's threads spin between launches unless told to sleep. On an idle machine that makes a
 # launch a little faster; beside other busy processes it made a training step 10 times slower.
@@ -45,8 +49,18 @@ PRANGE_ONLY = {
 # Multiply-adds under which waking the threads costs more than it brings.
 PARALLEL_WORK = 200_000
 
-inner = njit(fastmath=FASTMATH, error_model="numpy", nogil=True)
-"""For a function that kernels of the same file call; its code is compiled into theirs."""
+_inner: dict[str, Any] = {
+    "fastmath": FASTMATH,
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+inner = njit(**_inner)
+"""For a function that kernels call; its code is compiled into theirs."""
+
+exact = njit(**{**_inner, "fastmath": {"contract"}, "forceinline": True})
+"""For an `inner` function whose roundings are part of its formula: no sum in it is reordered."""
 
 
 def kernel(
@@ -75,10 +89,42 @@ class Kernel:
     def __call__(self, *args: Any) -> None:
         if self.flat:
             args = tuple([a.reshape(-1) if type(a) is np.ndarray else a for a in args])
-        if self.work is None or _only_serial or self.work(*args) < PARALLEL_WORK:
+        if self.work is None or threads.forked or self.work(*args) < PARALLEL_WORK:
             self.serial(*args)
         else:
-            self.parallel(*args)
+            run_on_threads(self.parallel, *args)
+
+
+def threads_for(work: int) -> int:
+    """Over how many threads a kernel with so much work is spread, for whom it gets workspaces."""
+    if threads.forked or work < PARALLEL_WORK:
+        return 1
+    if threads.chosen is not None:
+        _limit_threads()
+    return numba.get_num_threads()
+
+
+# Held by the call that has the threads. Two at once would share the processors badly; and Numba's
+# own threads, which it takes where there is neither OpenMP nor TBB, then end the process.
+_team = threading.RLock()
+
+_here = threading.local()
+
+
+def run_on_threads(compiled: Any, *args: Any) -> None:
+    """Call what spreads over threads, once nobody else has them."""
+    with _team:
+        if threads.chosen is not None:
+            _limit_threads()
+        compiled(*args)
+
+
+def _limit_threads() -> None:
+    """Tell Numba, which keeps a number for each calling thread, how many were asked for."""
+    count = threads.get_num_threads()
+    if getattr(_here, "count", None) != count:
+        numba.set_num_threads(count)
+        _here.count = count
 
 
 def _compile(function: Callable[..., None], parallel: bool) -> Any:
@@ -196,14 +242,18 @@ def _announce() -> None:
         )
 
 
-_only_serial = False
+threads.launched = vars(numba.config)["NUMBA_NUM_THREADS"]  # of no declared type
 
 
-def _after_fork() -> None:
-    """A forked child has none of its parent's threads and would wait for them for ever."""
-    global _only_serial
-    _only_serial = True
+def _in_child() -> None:
+    threads.forked = True
+    global_compiler_lock.release()
 
 
+# A child forked while another thread compiles could never compile: so a fork waits until it has.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=_in_child,
+    )

@@ -55,14 +55,18 @@ class Conv2d(Op):
     ) -> Result:
         return (x._buffer.shape[0], w._buffer.shape[0], *size), x.dtype
 
-    def grad_x(self, gy: Tensor, w: Tensor) -> Tensor:
-        return Conv2dInputGrad.apply(gy, w, **{**self.attrs, "size": self.shapes[0]})
-
-    def grad_w(self, gy: Tensor, x: Tensor) -> Tensor:
-        return Conv2dWeightGrad.apply(gy, x, **{**self.attrs, "size": self.shapes[1]})
-
-    def grad_b(self, gy: Tensor) -> Tensor:
-        return sum(gy, (0, 2, 3))
+    def grads(self, gy: Tensor, x: Tensor, w: Tensor) -> list[Tensor | None]:
+        """The gradients of weight and bias are one op, as it reads gy once for both."""
+        for_x, for_w, for_b = [edge is not None for edge in self.edges]
+        gx = gw = gb = None
+        if for_x:
+            gx = Conv2dInputGrad.apply(gy, w, **{**self.attrs, "size": self.shapes[0]})
+        if for_w:
+            sizes = {"size": self.shapes[1], "bias": for_b}
+            gw, gb = Conv2dWeightGrad.apply(gy, x, **{**self.attrs, **sizes})
+        elif for_b:
+            gb = sum(gy, (0, 2, 3))
+        return [gx, gw, gb if for_b else None]
 
 
 class Conv2dInputGrad(Op):
@@ -88,14 +92,19 @@ class Conv2dInputGrad(Op):
         return Conv2d.apply(g, w, None, **{**self.attrs, "size": self.shapes[0][2:]})
 
     def grad_w(self, g: Tensor, gy: Tensor) -> Tensor:
-        return Conv2dWeightGrad.apply(gy, g, **{**self.attrs, "size": self.shapes[1]})
+        sizes = {"size": self.shapes[1], "bias": False}
+        return Conv2dWeightGrad.apply(gy, g, **{**self.attrs, **sizes})[0]
 
 
 class Conv2dWeightGrad(Op):
-    """gw = the adjoint of conv2d in w; `size` is w's shape"""
+    """gw and gb = the adjoint of conv2d in w and b; `size` is w's shape
+
+    Without `bias`, gb is empty.
+    """
 
     kernel = "conv.conv2d_weight_grad"
     parameters = ("stride", "padding", "dilation", "groups")
+    differentiable = 2
 
     @staticmethod
     def outputs(
@@ -103,18 +112,24 @@ class Conv2dWeightGrad(Op):
         x: Tensor,
         *,
         size: tuple[int, ...],
+        bias: bool,
         stride: Pair,
         padding: Pair,
         dilation: Pair,
         groups: int,
-    ) -> Result:
-        return size, gy.dtype
+    ) -> list[Result]:
+        return [(size, gy.dtype), ((size[0] if bias else 0,), gy.dtype)]
 
-    def grad_gy(self, g: Tensor, x: Tensor) -> Tensor:
-        return Conv2d.apply(x, g, None, **{**self.attrs, "size": self.shapes[0][2:]})
+    def grad_gy(self, g: Tensor, gb: Tensor, x: Tensor) -> Tensor:
+        b = gb if self.attrs["bias"] else None
+        return Conv2d.apply(x, g, b, **{**self._attrs, "size": self.shapes[0][2:]})
 
-    def grad_x(self, g: Tensor, gy: Tensor) -> Tensor:
-        return Conv2dInputGrad.apply(gy, g, **{**self.attrs, "size": self.shapes[1]})
+    def grad_x(self, g: Tensor, gb: Tensor, gy: Tensor) -> Tensor:
+        return Conv2dInputGrad.apply(gy, g, **{**self._attrs, "size": self.shapes[1]})
+
+    @property
+    def _attrs(self) -> dict[str, Any]:
+        return {name: self.attrs[name] for name in self.parameters}
 
 
 def conv2d(

@@ -9,7 +9,6 @@ from .. import dtypes
 from ..autograd.op import Op, Result
 from ..dtypes import DType, as_dtype
 from ..tensor import Size, Tensor, method
-from .compare import where
 from .conv import integer
 from .matmul import require_floating
 from .operands import cast
@@ -79,16 +78,32 @@ class LogSoftmaxGrad(Op):
         return -g * y.exp() * sum(gy, 1, keepdim=True)
 
 
-class NllLoss(Op):
-    """y = -weight[target] logp[target], none, averaged or summed; and the weights' total"""
+class LabelledLoss(Op):
+    """A loss for labels: none, averaged or summed; and the total of the labels' weights"""
+
+    parameters = ("ignore_index", "reduction", "label_smoothing")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters of this call, for ops that share them."""
+        return {name: self.attrs[name] for name in self.parameters}
+
+
+class NllLoss(LabelledLoss):
+    """y = -weight[target] logp[target], smoothed"""
 
     kernel = "loss.nll_loss"
-    parameters = ("ignore_index", "reduction")
     results_named = ("y", "total")
 
     @staticmethod
     def outputs(
-        logp: Tensor, target: Tensor, weight: Tensor | None, *, ignore_index: int, reduction: int
+        logp: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        *,
+        ignore_index: int,
+        reduction: int,
+        label_smoothing: float,
     ) -> list[Result]:
         shape = () if reduction else target._buffer.shape
         return [(shape, logp.dtype), ((), logp.dtype)]
@@ -97,11 +112,10 @@ class NllLoss(Op):
         return NllLossGrad.apply(gy, target, weight, total, size=self.shapes[0], **self.attrs)
 
 
-class NllLossGrad(Op):
+class NllLossGrad(LabelledLoss):
     """glogp = the adjoint of nll_loss, which is linear in logp"""
 
     kernel = "loss.nll_loss_grad"
-    parameters = ("ignore_index", "reduction")
 
     @staticmethod
     def outputs(
@@ -113,12 +127,81 @@ class NllLossGrad(Op):
         size: tuple[int, ...],
         ignore_index: int,
         reduction: int,
+        label_smoothing: float,
     ) -> Result:
         return size, gy.dtype
 
     def grad_gy(self, g: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        attrs = {k: self.attrs[k] for k in self.parameters}
-        return NllLoss.apply(g, target, weight, **attrs)[0]
+        return NllLoss.apply(g, target, weight, **self.options)[0]
+
+
+class CrossEntropy(LabelledLoss):
+    """y = nll_loss(log_softmax(x)) along the middle of (outer, n, inner); and p = softmax(x)"""
+
+    kernel = "loss.cross_entropy"
+    results_named = ("y", "total", "p")
+
+    @staticmethod
+    def outputs(
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        *,
+        ignore_index: int,
+        reduction: int,
+        label_smoothing: float,
+    ) -> list[Result]:
+        shape = () if reduction else target._buffer.shape
+        return [(shape, x.dtype), ((), x.dtype), (x._buffer.shape, x.dtype)]
+
+    def grad_x(
+        self,
+        gy: Tensor,
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        total: Tensor,
+        p: Tensor,
+    ) -> Tensor:
+        return CrossEntropyGrad.apply(gy, x, target, weight, total, p, **self.attrs)
+
+
+class CrossEntropyGrad(LabelledLoss):
+    """gx = g - p sum g, g = the gradient of nll_loss. It depends on x by way of p = softmax(x)."""
+
+    kernel = "loss.cross_entropy_grad"
+
+    @staticmethod
+    def outputs(
+        gy: Tensor,
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        total: Tensor,
+        p: Tensor,
+        *,
+        ignore_index: int,
+        reduction: int,
+        label_smoothing: float,
+    ) -> Result:
+        return x._buffer.shape, x.dtype
+
+    def grad_gy(self, g: Tensor, x: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        along = g - sum(g * Softmax.apply(x), 1, keepdim=True)
+        return NllLoss.apply(along, target, weight, **self.options)[0]
+
+    def grad_x(
+        self,
+        g: Tensor,
+        gy: Tensor,
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        total: Tensor,
+    ) -> Tensor:
+        size = self.shapes[1]
+        g_logp = NllLossGrad.apply(gy, target, weight, total, size=size, **self.options)
+        return -SoftmaxGrad.apply(g * sum(g_logp, 1, keepdim=True), Softmax.apply(x))
 
 
 class ElementwiseLoss(Op):
@@ -318,25 +401,40 @@ def nll_loss(
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
     """
     check_reduction(reduction)
+    return _labelled(NllLoss, "nll_loss", input, target, weight, ignore_index, reduction, 0.0)
+
+
+def _labelled(
+    op: type[LabelledLoss],
+    name: str,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    """A loss for labels of input (c) or (n, c) or (n, c, ..), its arguments checked."""
     shape = input._buffer.shape
     if input.ndim < 1 or target._buffer.shape != (shape[:1] + shape[2:] if input.ndim > 1 else ()):
         raise ValueError(
-            f"nll_loss: target of shape {list(target.shape)} does not fit input of shape "
+            f"{name}: target of shape {list(target.shape)} does not fit input of shape "
             f"{list(shape)}"
         )
     if target.dtype not in (dtypes.int64, dtypes.uint8):
-        raise RuntimeError(f"nll_loss: expected class indices of type int64, not {target.dtype}")
-    require_floating("nll_loss", input, weight)
+        raise RuntimeError(f"{name}: expected class indices of type int64, not {target.dtype}")
+    require_floating(name, input, weight)
     n, c = (shape[0], shape[1]) if input.ndim > 1 else (1, shape[0])
-    _check_weight("nll_loss", weight, c)
+    _check_weight(name, weight, c)
     spots = Size(shape[2:]).numel()
-    y, _ = NllLoss.apply(
+    y = op.apply(
         reshape(input, n, c, spots),
         cast(reshape(target, n, spots), dtypes.int64),
         weight,
-        ignore_index=integer("nll_loss: ignore_index", ignore_index),
+        ignore_index=integer(f"{name}: ignore_index", ignore_index),
         reduction=REDUCTIONS[reduction],
-    )
+        label_smoothing=float(label_smoothing),
+    )[0]
     return y if reduction != "none" else reshape(y, target.shape)
 
 
@@ -372,26 +470,14 @@ def cross_entropy(
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    dim = 0 if input.ndim == 1 else 1
-    logp = log_softmax(input, dim)
     if target.dtype.is_floating_point:
+        dim = 0 if input.ndim == 1 else 1
+        logp = log_softmax(input, dim)
         return _soft_cross_entropy(logp, target, weight, reduction, label_smoothing, dim)
-    nll = nll_loss(logp, target, weight, ignore_index, reduction)
-    if label_smoothing == 0:
-        return nll
-    classes = input._buffer.shape[dim]
-    spread = logp if weight is None else logp * _per_class(weight, logp, dim)
-    kept = target != ignore_index
-    smooth = where(kept, -sum(spread, dim), 0.0)
-    if reduction == "sum":
-        smooth = sum(smooth)
-    elif reduction == "mean":
-        if weight is None:
-            total: Any = sum(cast(kept, logp.dtype))
-        else:
-            total = sum(where(kept, weight[where(kept, target, 0)], 0.0))
-        smooth = sum(smooth) / total
-    return nll * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+    return _labelled(
+        *(CrossEntropy, "cross_entropy", input, target, weight),
+        *(ignore_index, reduction, label_smoothing),
+    )
 
 
 def _soft_cross_entropy(

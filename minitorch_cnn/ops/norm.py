@@ -10,12 +10,12 @@ from ..autograd.op import Op, Result
 from ..device import launch
 from ..tensor import Tensor
 from .matmul import require_floating
-from .reduce import mean
+from .reduce import mean as average
 from .shape import reshape
 
 
 class BatchNorm(Op):
-    """y = (x - mean) invstd weight + bias over each channel of (n, c, s); with mean and invstd"""
+    """y = (x - mean) invstd weight + bias over each channel of (n, c, ..); with mean and invstd"""
 
     kernel = "norm.batch_norm"
     parameters = ("eps",)
@@ -31,19 +31,57 @@ class BatchNorm(Op):
     def grads(
         self, gy: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, invstd: Tensor
     ) -> Any:
-        return BatchNormGrad.apply(gy, x, weight, mean, invstd, eps=self.attrs["eps"])
+        eps = self.attrs["eps"]
+        return BatchNormGrad.apply(gy, x, weight, mean, invstd, eps=eps, training=True)
+
+
+class RunningNorm(Op):
+    """y = (x - mean) invstd weight + bias, invstd = 1 / sqrt(var + eps); with invstd"""
+
+    kernel = "norm.running_norm"
+    parameters = ("eps",)
+    results_named = ("y", "invstd")
+
+    @staticmethod
+    def outputs(
+        x: Tensor,
+        mean: Tensor,
+        var: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        *,
+        eps: float,
+    ) -> list[Result]:
+        return [(x._buffer.shape, x.dtype), (var._buffer.shape, x.dtype)]
+
+    def grads(
+        self, gy: Tensor, x: Tensor, mean: Tensor, weight: Tensor | None, invstd: Tensor
+    ) -> Any:
+        eps = self.attrs["eps"]
+        gx, gweight, gbias = BatchNormGrad.apply(
+            gy, x, weight, mean, invstd, eps=eps, training=False
+        )
+        return gx, None, None, gweight, gbias
 
 
 class BatchNormGrad(Op):
-    """The gradients of batch_norm for x, weight and bias"""
+    """The gradients of batch_norm for x, weight and bias; out of training, of running_norm"""
 
     kernel = "norm.batch_norm_grad"
+    parameters = ("training",)
     results_named = ("gx", "gweight", "gbias")
     differentiable = 3
 
     @staticmethod
     def outputs(
-        gy: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, invstd: Tensor, *, eps: float
+        gy: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        mean: Tensor,
+        invstd: Tensor,
+        *,
+        eps: float,
+        training: bool,
     ) -> list[Result]:
         channels = (x._buffer.shape[1],)
         return [(x._buffer.shape, x.dtype), (channels, x.dtype), (channels, x.dtype)]
@@ -56,21 +94,39 @@ class BatchNormGrad(Op):
         gy: Tensor,
         x: Tensor,
         weight: Tensor | None,
+        mean: Tensor,
+        invstd: Tensor,
     ) -> list[Tensor | None]:
         """By way of the formula in ops that can be differentiated as often as anyone likes."""
+        others = (0, *range(2, x.ndim))
+        column = (1, -1) + (1,) * (x.ndim - 2)
         with GradMode(True):
             gy, x = _as_input(gy), _as_input(x)
             weight = None if weight is None else _as_input(weight)
-            scale = 1.0 if weight is None else reshape(weight, 1, -1, 1)
-            centred = x - mean(x, (0, 2), keepdim=True)
-            invstd = (mean(centred * centred, (0, 2), keepdim=True) + self.attrs["eps"]).rsqrt()
-            unit = centred * invstd
-            slope = gy - mean(gy, (0, 2), keepdim=True)
-            slope = slope - unit * mean(gy * unit, (0, 2), keepdim=True)
-            gx = scale * invstd * slope
-            gweight, gbias = (gy * unit).sum((0, 2)), gy.sum((0, 2))
+            scale = 1.0 if weight is None else reshape(weight, column)
+            if self.attrs["training"]:
+                centred = x - average(x, others, keepdim=True)
+                variance = average(centred * centred, others, keepdim=True)
+                deviation = (variance + self.attrs["eps"]).rsqrt()
+                unit = centred * deviation
+                slope = gy - average(gy, others, keepdim=True)
+                slope = slope - unit * average(gy * unit, others, keepdim=True)
+            else:
+                deviation = reshape(invstd.detach(), column)
+                unit = (x - reshape(mean.detach(), column)) * deviation
+                slope = gy
+            gx = scale * deviation * slope
+            gweight, gbias = (gy * unit).sum(others), gy.sum(others)
         inputs = [gy, x] if weight is None else [gy, x, weight]
-        found = list(grad((gx, gweight, gbias), inputs, (ggx, ggweight, ggbias), create_graph=True))
+        found = list(
+            grad(
+                (gx, gweight, gbias),
+                inputs,
+                (ggx, ggweight, ggbias),
+                create_graph=True,
+                allow_unused=True,
+            )
+        )
         return [*found, *[None] * (5 - len(found))]
 
 
@@ -115,7 +171,8 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: out of training it needs running_mean and running_var")
-        return _by_running_statistics(input, running_mean, running_var, weight, bias, eps)
+        y, _ = RunningNorm.apply(input, running_mean, running_var, weight, bias, eps=float(eps))
+        return y
     if eps <= 0:
         raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     count = input.numel() // max(channels, 1)
@@ -123,13 +180,12 @@ def batch_norm(
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
-    x = reshape(input, input.shape[0], channels, -1)
-    y, average, invstd = BatchNorm.apply(x, weight, bias, eps=float(eps))
+    y, mean, invstd = BatchNorm.apply(input, weight, bias, eps=float(eps))
     if running_mean is not None and running_var is not None:
         launch(
             input.device,
             "norm.update_running",
-            average._buffer,
+            mean._buffer,
             invstd._buffer,
             running_mean._buffer,
             running_var._buffer,
@@ -139,21 +195,4 @@ def batch_norm(
         )
         running_mean._bump()
         running_var._bump()
-    return reshape(y, input.shape)
-
-
-def _by_running_statistics(
-    input: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    eps: float,
-) -> Tensor:
-    """y = (x - mean) / sqrt(var + eps) weight + bias"""
-    column = (1, -1) + (1,) * (input.ndim - 2)
-    scale = (running_var + eps).rsqrt()
-    scale = scale if weight is None else scale * weight
-    shift = -running_mean * scale
-    shift = shift if bias is None else shift + bias
-    return input * reshape(scale, column) + reshape(shift, column)
+    return y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..dtypes import float32
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, check_number
@@ -76,14 +77,20 @@ class Adam(Optimizer):
             group["maximize"],
         )
 
-    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
-        state = self.state[p]
-        if not state:
-            state["step"] = tensor(0.0, device=p.device)
-            state["exp_avg"] = zeros_like(p)
-            state["exp_avg_sq"] = zeros_like(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(p)
-        max_exp_avg_sq = state["max_exp_avg_sq"] if group["amsgrad"] else None
-        moments = (state["exp_avg"], state["exp_avg_sq"], max_exp_avg_sq)
-        self._launch("optim.adam", p, moments, state["step"], hyper)
+    def _update(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> None:
+        amsgrad = group["amsgrad"]
+        states = [self.state[p] for p in params]
+        for p, state in zip(params, states):
+            if not state:
+                state["step"] = tensor(0.0, dtype=float32, device=p.device)
+                state["exp_avg"] = zeros_like(p).contiguous()
+                state["exp_avg_sq"] = zeros_like(p).contiguous()
+                if amsgrad:
+                    state["max_exp_avg_sq"] = zeros_like(p).contiguous()
+        moments = (
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
+        )
+        steps = [state["step"] for state in states]
+        self._launch("optim.adam", params, moments, [steps], group, memory)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
+from operator import is_not
 from typing import Any
 
 from ..autograd import enable_grad, no_grad
 from ..device import launch
-from ..dtypes import float64
+from ..dtypes import float32, float64
 from ..nn.parameter import clear_grad
 from ..ops.creation import tensor
 from ..tensor import Tensor
@@ -22,8 +23,8 @@ class Optimizer:
     """What all optimizers share: groups of parameters, each with its options, and their state.
 
     An optimizer of this package says which options there are (`defaults`), which of their values
-    make sense (`_check`), what its kernel reads of them (`_hyper`), and how one parameter is
-    updated (`_update`). One that overrides `step` alone works too.
+    make sense (`_check`), what its kernel reads of them (`_hyper`), and with what state it updates
+    parameters (`_update`). One that overrides `step` alone works too.
 
     `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts with a `params` entry
     and options that differ from `defaults`. See https://docs.pytorch.org/docs/stable/optim.html.
@@ -42,7 +43,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._hypers: list[_Hyper] = []
+        self._memories: list[dict[Any, _Memory]] = []
         self._step_called = False
         groups = list(params)
         if not groups:
@@ -57,8 +58,8 @@ class Optimizer:
         """A group's options in the order in which the kernel reads them."""
         raise NotImplementedError
 
-    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
-        """Update one parameter that has a gradient."""
+    def _update(self, params: list[Tensor], group: dict[str, Any], memory: _Memory) -> None:
+        """Update parameters of one type, on one device, that have gradients."""
         raise NotImplementedError
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -72,48 +73,81 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self._step_called = True
-        for group, hyper in zip(self.param_groups, self._hypers, strict=True):
-            values = self._hyper(group)
+        for group, memories in zip(self.param_groups, self._memories, strict=True):
+            kinds: dict[Any, list[Tensor]] = {}
             for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, group, hyper.tensor(values, p))
+                if p._grad is not None:
+                    kinds.setdefault((p.device, p.dtype), []).append(p)
+            for kind, params in kinds.items():
+                if kind not in memories:
+                    memories[kind] = _Memory()
+                if len({id(p) for p in params}) == len(params):
+                    self._update(params, group, memories[kind])
+                else:  # one that is there twice takes two steps
+                    for p in params:
+                        self._update([p], group, _Memory())
         return loss
 
     def _launch(
-        self, kernel: str, p: Tensor, moments: Iterable[Tensor | None], *rest: Tensor
+        self,
+        kernel: str,
+        params: list[Tensor],
+        moments: Sequence[list[Tensor]],
+        steps: Sequence[list[Tensor]],
+        group: dict[str, Any],
+        memory: _Memory,
     ) -> None:
-        """Run a kernel on a parameter, its gradient, its moments (None: absent) and buffers."""
-        if not p.dtype.is_floating_point:
-            raise RuntimeError(f"{type(self).__name__}: can't update a parameter of type {p.dtype}")
-        buffers = []
-        for moment in moments:
-            if moment is None:
-                buffers.append(p.device.empty((0,), p.dtype.numpy))
-            elif moment.shape == p.shape and moment.dtype is p.dtype:
-                buffers.append(moment._buffer)
+        """Run a kernel on all of the parameters, their gradients, their moments, of their shapes,
+        and their counts of steps. An empty list stands for moments that are absent."""
+        values = [p if p._buffer.flags.c_contiguous else p.detach().contiguous() for p in params]
+        columns = [memory.column(i, c) for i, c in enumerate((values, *moments, *steps))]
+        if any(map(is_not, columns, memory.checked)) or len(columns) != len(memory.checked):
+            self._refuse(params, moments, steps)
+            memory.checked, memory.bytes = columns, [a.nbytes for a in columns[0]]
+        gradients = tuple([_contiguous(p._grad) for p in params])
+        if [g.nbytes for g in gradients] != memory.bytes:
+            raise RuntimeError(
+                f"{type(self).__name__}: a parameter's gradient is not of its shape and type; "
+                "they were changed after it was computed"
+            )
+        hyper = memory.hyper(self._hyper(group), params[0])
+        launch(params[0].device, kernel, columns[0], gradients, *columns[1:], hyper)
+        for p, value in zip(params, values):
+            if value is p:
+                p._counter[0] += 1
             else:
+                with no_grad():
+                    p.copy_(value)
+
+    def _refuse(
+        self, params: list[Tensor], moments: Sequence[list[Tensor]], steps: Sequence[list[Tensor]]
+    ) -> None:
+        """Raise RuntimeError for what a kernel can't read."""
+        kind = type(self).__name__
+        for p in params:
+            if not p.dtype.is_floating_point:
+                raise RuntimeError(f"{kind}: can't update a parameter of type {p.dtype}")
+        for moment in moments:
+            for p, m in zip(params, moment):
+                if m.shape != p.shape or m.dtype is not p.dtype or not m.is_contiguous():
+                    raise RuntimeError(
+                        f"{kind}: a parameter of shape {tuple(p.shape)} and type {p.dtype} has "
+                        f"state of shape {tuple(m.shape)} and type {m.dtype}; "
+                        "it has changed since its first step, so make a new optimizer"
+                    )
+        for step in [step for some in steps for step in some]:
+            if step.shape != () or step.dtype is not float32:
                 raise RuntimeError(
-                    f"{type(self).__name__}: a parameter of shape {tuple(p.shape)} and type "
-                    f"{p.dtype} has state of shape {tuple(moment.shape)} and type {moment.dtype}; "
-                    "it has changed since its first step, so make a new optimizer"
+                    f"{kind}: a count of steps must be one float32, but it has the shape "
+                    f"{tuple(step.shape)} and the type {step.dtype}"
                 )
-        assert p.grad is not None
-        values = p if p.is_contiguous() else p.detach().contiguous()
-        gradient = p.grad.contiguous()
-        launch(
-            p.device, kernel, values._buffer, gradient._buffer, *buffers, *[r._buffer for r in rest]
-        )
-        if values is p:
-            p._bump()
-        else:
-            with no_grad():
-                p.copy_(values)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or fill them with zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                clear_grad(p, set_to_none)
+                if p._grad is not None:
+                    clear_grad(p, set_to_none)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Optimize more parameters, with options of their own where `param_group` has them."""
@@ -154,7 +188,7 @@ class Optimizer:
         if not known.isdisjoint([id(p) for p in tensors]):
             raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append(group)
-        self._hypers.append(_Hyper())
+        self._memories.append({})
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, with numbers in place of the parameters.
@@ -221,26 +255,53 @@ class Optimizer:
         return text + ")"
 
 
-class _Hyper:
-    """The buffer from which a group's kernels read their options, rewritten when one changes."""
+class Buffers(tuple[Any, ...]):
+    """Buffers of a launch that are the same from step to step."""
+
+    known: dict[str, Any]
+    """Where a device keeps what it found out about them."""
+
+    def __new__(cls, buffers: Iterable[Any]) -> Buffers:
+        self = super().__new__(cls, buffers)
+        self.known = {}
+        return self
+
+
+class _Memory:
+    """What stays from step to step of the launches for some parameters of a group."""
 
     def __init__(self) -> None:
+        self.columns: dict[int, Buffers] = {}
+        self.checked: list[Buffers] = []
+        self.bytes: list[int] = []
         self._values: tuple[float, ...] | None = None
-        self._tensor: Tensor | None = None
+        self._hyper: Any = None
 
-    def tensor(self, values: tuple[float, ...], p: Tensor) -> Tensor:
-        if self._tensor is None or self._tensor.device is not p.device:
-            self._tensor = hyper_tensor(values, p)
+    def column(self, number: int, tensors: list[Tensor]) -> Buffers:
+        """The buffers of tensors: the object of the last step if they are the same."""
+        buffers = [t._buffer for t in tensors]
+        known = self.columns.get(number)
+        if known is None or len(known) != len(buffers) or any(map(is_not, known, buffers)):
+            known = self.columns[number] = Buffers(buffers)
+        return known
+
+    def hyper(self, values: tuple[float, ...], p: Tensor) -> Any:
+        """The buffer from which kernels read options, rewritten when one changes."""
+        if self._hyper is None:
+            self._hyper = tensor(values, dtype=float64, device=p.device)
         elif values != self._values:
             with no_grad():
-                self._tensor.copy_(hyper_tensor(values, p))
+                self._hyper.copy_(tensor(values, dtype=float64, device=p.device))
         self._values = values
-        return self._tensor
+        return self._hyper._buffer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Memory, ()  # a copy of an optimizer has buffers of its own
 
 
-def hyper_tensor(values: tuple[float, ...], p: Tensor) -> Tensor:
-    """Options as a kernel reads them."""
-    return tensor(values, dtype=float64, device=p.device)
+def _contiguous(gradient: Any) -> Any:
+    buffer = gradient._buffer
+    return buffer if buffer.flags.c_contiguous else gradient.contiguous()._buffer
 
 
 def check_number(optimizer: Optimizer, name: str, value: float, below: float = inf) -> None:
@@ -255,7 +316,7 @@ def check_number(optimizer: Optimizer, name: str, value: float, below: float = i
 def _adopted(name: str, value: Any, p: Tensor, number: Any) -> Any:
     """A copy of a loaded state entry, in the type and on the device of its parameter."""
     if name == "step":
-        return tensor(float(value), device=p.device)
+        return tensor(float(value), dtype=float32, device=p.device)
     if not isinstance(value, Tensor):
         return value
     if value.shape != p.shape:

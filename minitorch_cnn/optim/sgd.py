@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ops.creation import zeros_like
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_number, hyper_tensor
+from .optimizer import Optimizer, check_number
 
 __all__ = ["SGD"]
 
@@ -71,13 +71,23 @@ class SGD(Optimizer):
             group["maximize"],
         )
 
-    def _update(self, p: Tensor, group: dict[str, Any], hyper: Tensor) -> None:
-        momentum_buffer = None
-        if group["momentum"] != 0:
-            state = self.state[p]
-            momentum_buffer = state.get("momentum_buffer")
-            if momentum_buffer is None:
-                momentum_buffer = state["momentum_buffer"] = zeros_like(p)
-                if group["dampening"] != 0:  # the first gradient enters whole
-                    hyper = hyper_tensor(self._hyper({**group, "dampening": 0}), p)
-        self._launch("optim.sgd", p, (momentum_buffer,), hyper)
+    def _update(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> None:
+        if group["momentum"] == 0:
+            self._launch("optim.sgd", params, [[]], [], group, memory)
+            return
+        states = [self.state[p] for p in params]
+        fresh = [state.get("momentum_buffer") is None for state in states]
+        if any(fresh):
+            for p, state, new in zip(params, states, fresh):
+                if new:
+                    state["momentum_buffer"] = zeros_like(p).contiguous()
+            if group["dampening"] != 0:  # the first gradient enters whole
+                first = [p for p, new in zip(params, fresh) if new]
+                params = [p for p, new in zip(params, fresh) if not new]
+                self._step(first, {**group, "dampening": 0}, type(memory)())
+        if params:
+            self._step(params, group, memory)
+
+    def _step(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> None:
+        buffers = [self.state[p]["momentum_buffer"] for p in params]
+        self._launch("optim.sgd", params, [buffers], [], group, memory)

@@ -3,8 +3,8 @@
 import math
 
 from ..jit import kernel, prange
+from . import functions
 
-SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
@@ -52,9 +52,8 @@ def leaky_relu_grad(gy, x, gx, slope):
 @kernel(work=_hard_elements, flat=True)
 def sigmoid(x, y):
     """y = 1 / (1 + e^-x)"""
-    one = y.dtype.type(1)
     for i in prange(y.size):
-        y[i] = one / (one + math.exp(-x[i]))
+        y[i] = functions.sigmoid(x[i])
 
 
 @kernel(work=_elements, flat=True)
@@ -69,7 +68,7 @@ def sigmoid_grad(gy, y, gx):
 def tanh(x, y):
     """y = tanh x"""
     for i in prange(y.size):
-        y[i] = math.tanh(x[i])
+        y[i] = functions.tanh(x[i])
 
 
 @kernel(work=_elements, flat=True)
@@ -84,55 +83,51 @@ def tanh_grad(gy, y, gx):
 def erf(x, y):
     """y = 2/sqrt(pi) integral from 0 to x of e^(-t^2)"""
     for i in prange(y.size):
-        y[i] = math.erf(x[i])
+        y[i] = functions.erf(x[i])
 
 
 @kernel(work=_hard_elements, flat=True)
 def gelu(x, y):
     """y = x Phi(x), Phi the normal distribution"""
-    half, one, r = y.dtype.type(0.5), y.dtype.type(1), y.dtype.type(SQRT_HALF)
     for i in prange(y.size):
-        y[i] = half * x[i] * (one + math.erf(x[i] * r))
+        probability, _ = functions.normal(x[i])
+        y[i] = x[i] * probability
 
 
 @kernel(work=_hard_elements, flat=True)
 def gelu_grad(gy, x, gx):
-    """gx = gy (Phi(x) + x phi(x))"""
-    half, one, r = gx.dtype.type(0.5), gx.dtype.type(1), gx.dtype.type(SQRT_HALF)
+    """gx = gy (Phi(x) + x phi(x)), phi = Phi'"""
     c = gx.dtype.type(INV_SQRT_2PI)
     for i in prange(gx.size):
-        t = x[i]
-        gx[i] = gy[i] * (half * (one + math.erf(t * r)) + t * c * math.exp(-half * t * t))
+        probability, e = functions.normal(x[i])
+        gx[i] = gy[i] * (probability + x[i] * c * e)
 
 
 @kernel(work=_hard_elements, flat=True)
 def gelu_tanh(x, y):
-    """y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))"""
-    half, one = y.dtype.type(0.5), y.dtype.type(1)
-    c, cube = y.dtype.type(SQRT_2_OVER_PI), y.dtype.type(0.044715)
+    """y = x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)"""
+    one, c, cube = y.dtype.type(1), y.dtype.type(2 * SQRT_2_OVER_PI), y.dtype.type(0.044715)
     for i in prange(y.size):
         t = x[i]
-        y[i] = half * t * (one + math.tanh(c * (t + cube * t * t * t)))
+        y[i] = t * functions.sigmoid(c * t * (one + cube * t * t))
 
 
 @kernel(work=_hard_elements, flat=True)
 def gelu_tanh_grad(gy, x, gx):
-    """gx = gy/2 (1 + u + x (1 - u^2) sqrt(2/pi) (1 + 3 0.044715 x^2)), u the tanh above"""
-    half, one, three = gx.dtype.type(0.5), gx.dtype.type(1), gx.dtype.type(3)
-    c, cube = gx.dtype.type(SQRT_2_OVER_PI), gx.dtype.type(0.044715)
+    """gx = gy s (1 + x (1 - s) 2u'), s = sigmoid(2u), u' = sqrt(2/pi) (1 + 3 0.044715 x^2)"""
+    one, c = gx.dtype.type(1), gx.dtype.type(2 * SQRT_2_OVER_PI)
+    cube, thrice = gx.dtype.type(0.044715), gx.dtype.type(3 * 0.044715)
     for i in prange(gx.size):
         t = x[i]
-        u = math.tanh(c * (t + cube * t * t * t))
-        slope = t * (one - u * u) * c * (one + three * cube * t * t)
-        gx[i] = gy[i] * half * (one + u + slope)
+        s, rest = functions.sigmoids(c * t * (one + cube * t * t))
+        gx[i] = gy[i] * s * (one + t * rest * c * (one + thrice * t * t))
 
 
 @kernel(work=_hard_elements, flat=True)
 def silu(x, y):
     """y = x / (1 + e^-x)"""
-    one = y.dtype.type(1)
     for i in prange(y.size):
-        y[i] = x[i] / (one + math.exp(-x[i]))
+        y[i] = x[i] * functions.sigmoid(x[i])
 
 
 @kernel(work=_hard_elements, flat=True)
@@ -140,5 +135,5 @@ def silu_grad(gy, x, gx):
     """gx = gy s (1 + x (1 - s)), s = sigmoid(x)"""
     one = gx.dtype.type(1)
     for i in prange(gx.size):
-        s = one / (one + math.exp(-x[i]))
-        gx[i] = gy[i] * s * (one + x[i] * (one - s))
+        s, rest = functions.sigmoids(x[i])
+        gx[i] = gy[i] * s * (one + x[i] * rest)

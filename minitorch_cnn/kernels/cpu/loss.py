@@ -1,103 +1,139 @@
 """Softmax and the losses, on x[outer,n,inner] along the middle axis or element by element.
 
-Each task owns a line along the axis, an image or an element. Sums along an axis and over a batch
-are in float64: a line may be long, and its exponentials of very different size.
+A task owns a block of lines along the axis. Lines one after another (inner = 1) are rows, vectors
+lie along them; lines beside one another are columns, vectors lie across them. Sums along an axis
+and over a batch are in float64: a line may be long, and its exponentials of very different size.
 """
 
 import math
 
 import numpy as np
 
-from ..jit import inner, kernel, prange
+from ..jit import exact, inner, kernel, prange
+from . import functions
+
+BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
 
 
 @kernel(work=lambda x, y: 16 * x.size)
 def softmax(x, y):
     """y = exp(x - max x) / sum exp(x - max x)"""
-    outer, _, size = x.shape
-    for line in prange(outer * size):
-        o, i = divmod(np.int64(line), size)
-        # A line alone in its row is contiguous: the compiler must see it to make vector code.
-        if size == 1:
-            _softmax(_lines(x)[o], _lines(y)[o])
-        else:
-            _softmax(x[o, :, i], y[o, :, i])
+    for task in prange(_tasks(x)):
+        o, a, b = _block(x, task)
+        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
+        _exponentials(x, y, o, a, b, tops, totals)
+        _normalise(y, o, a, b, totals)
 
 
 @kernel(work=lambda gy, y, gx: 4 * y.size)
 def softmax_grad(gy, y, gx):
     """gx = y * (gy - sum gy*y)"""
-    outer, _, size = y.shape
-    for line in prange(outer * size):
-        o, i = divmod(np.int64(line), size)
-        if size == 1:
-            _softmax_grad(_lines(gy)[o], _lines(y)[o], _lines(gx)[o])
+    for task in prange(_tasks(y)):
+        o, a, b = _block(y, task)
+        if y.shape[2] == 1:
+            _softmax_grad_rows(_rows(gy), _rows(y), _rows(gx), a, b)
         else:
-            _softmax_grad(gy[o, :, i], y[o, :, i], gx[o, :, i])
+            _softmax_grad_columns(gy[o], y[o], gx[o], a, b)
 
 
 @kernel(work=lambda x, y: 16 * x.size)
 def log_softmax(x, y):
     """y = x - max x - log sum exp(x - max x)"""
-    outer, _, size = x.shape
-    for line in prange(outer * size):
-        o, i = divmod(np.int64(line), size)
-        if size == 1:
-            _log_softmax(_lines(x)[o], _lines(y)[o])
+    for task in prange(_tasks(x)):
+        o, a, b = _block(x, task)
+        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
+        _exponentials(x, y, o, a, b, tops, totals)
+        logs = np.empty(b - a, x.dtype)
+        for i in range(totals.size):
+            logs[i] = math.log(totals[i])
+        if x.shape[2] == 1:
+            xs, ys = _rows(x)[a:b], _rows(y)[a:b]
+            for r in range(b - a):
+                top, log_total = tops[r], logs[r]
+                for c in range(x.shape[1]):
+                    ys[r, c] = _from_top(xs[r, c], top, log_total)
         else:
-            _log_softmax(x[o, :, i], y[o, :, i])
+            for c in range(x.shape[1]):
+                xs, ys = x[o, c, a:b], y[o, c, a:b]
+                for i in range(xs.size):
+                    ys[i] = _from_top(xs[i], tops[i], logs[i])
 
 
 @kernel(work=lambda gy, y, gx: 16 * y.size)
 def log_softmax_grad(gy, y, gx):
     """gx = gy - exp(y) * sum gy"""
-    outer, _, size = y.shape
-    for line in prange(outer * size):
-        o, i = divmod(np.int64(line), size)
-        if size == 1:
-            _log_softmax_grad(_lines(gy)[o], _lines(y)[o], _lines(gx)[o])
+    for task in prange(_tasks(y)):
+        o, a, b = _block(y, task)
+        if y.shape[2] == 1:
+            _log_softmax_grad_rows(_rows(gy), _rows(y), _rows(gx), a, b)
         else:
-            _log_softmax_grad(gy[o, :, i], y[o, :, i], gx[o, :, i])
+            _log_softmax_grad_columns(gy[o], y[o], gx[o], a, b)
 
 
-def nll_loss(logp, target, weight, y, total, ignore_index, reduction):
-    """y = -weight[target] * logp[target], 0 where ignored; 1: sum y / total; 2: sum y"""
-    classes, bad = logp.shape[1], np.empty(1, np.int64)
-    _bad_label(target, bad, classes, ignore_index)
-    if bad[0] >= 0:
+def nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smoothing=0.0):
+    """y = -weight[target] * logp[target], 0 where ignored; 1: sum y / total; 2: sum y
+
+    With label_smoothing a, of n classes: (1-a) times that, - a/n sum weight*logp.
+    """
+    bad = np.empty(1, np.int64)
+    options = ignore_index, reduction, label_smoothing
+    _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), bad, *options)
+    _refuse_bad_label("nll_loss", target, bad[0], logp)
+
+
+def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_smoothing=0.0):
+    """gx[target] = -weight[target] * gy, 0 elsewhere and where ignored; 1: divided by total
+
+    With label_smoothing a, of n classes: (1-a) times that, - a/n weight gy.
+    """
+    options = ignore_index, reduction, label_smoothing
+    _nll_loss_grad(gy.reshape(-1), target, weight, total.reshape(-1), gx, *options)
+
+
+def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
+    """y = nll_loss of log_softmax(x); p = softmax(x)"""
+    bad, losses = np.empty(1, np.int64), np.empty(target.shape)
+    options = ignore_index, reduction, label_smoothing
+    y, total = y.reshape(-1), total.reshape(-1)
+    _cross_entropy(x, target, weight, y, total, p, losses, bad, *options)
+    _refuse_bad_label("cross_entropy", target, bad[0], x)
+
+
+def cross_entropy_grad(
+    gy, x, target, weight, total, p, gx, ignore_index, reduction, label_smoothing
+):
+    """gx = g - p sum g, g = nll_loss_grad; of x it needs no more than p = softmax(x)"""
+    options = ignore_index, reduction, label_smoothing
+    _cross_entropy_grad(gy.reshape(-1), target, weight, total.reshape(-1), p, gx, *options)
+
+
+def _refuse_bad_label(name, target, position, x):
+    if position >= 0:
         raise IndexError(
-            f"nll_loss: target {target.flat[bad[0]]} is out of bounds for {classes} classes"
+            f"{name}: target {target.flat[position]} is out of bounds for {x.shape[1]} classes"
         )
-    _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), ignore_index, reduction)
-
-
-def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction):
-    """gx[target] = -weight[target] * gy, 0 elsewhere and where ignored; 1: divided by total"""
-    _nll_loss_grad(gy.reshape(-1), target, weight, total.reshape(-1), gx, ignore_index, reduction)
-
-
-@kernel(flat=True)
-def _bad_label(target, bad, classes, ignore_index):
-    """bad = the first position whose label is neither ignored nor in 0:classes, else -1"""
-    bad[0] = -1
-    for s in range(target.size):
-        if target[s] != ignore_index and not 0 <= target[s] < classes:
-            bad[0] = s
-            return
 
 
 @kernel()
-def _nll_loss(logp, target, weight, y, total, ignore_index, reduction):
-    """The body of nll_loss, with y and total of one dimension."""
-    batch, _, size = logp.shape
+def _nll_loss(logp, target, weight, y, total, bad, ignore_index, reduction, label_smoothing):
+    """The body of nll_loss; bad = where a label is neither ignored nor a class, else -1."""
+    batch, classes, size = logp.shape
+    bad[0] = _bad_label(target, classes, ignore_index)
+    if bad[0] >= 0:
+        return
     losses, weights = 0.0, 0.0
     for n in range(batch):
         for s in range(size):
-            label = target[n, s]
-            scale = _label_weight(weight, label, ignore_index, y.dtype.type(1))
-            loss = -scale * logp[n, label, s] if label != ignore_index else y.dtype.type(0)
+            label, loss = target[n, s], 0.0
+            if label != ignore_index:
+                scale = _label_weight(weight, label)
+                loss = -(1 - label_smoothing) * scale * logp[n, label, s]
+                if label_smoothing:
+                    for c in range(classes):
+                        weighted = _label_weight(weight, c) * logp[n, c, s]
+                        loss -= label_smoothing / classes * weighted
+                weights += scale
             losses += loss
-            weights += scale
             if reduction == 0:
                 y[n * size + s] = loss
     total[0] = weights
@@ -108,18 +144,99 @@ def _nll_loss(logp, target, weight, y, total, ignore_index, reduction):
 
 
 @kernel(work=lambda gy, target, weight, total, gx, *_: gx.size)
-def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction):
+def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_smoothing):
     """The body of nll_loss_grad, with gy and total of one dimension."""
-    batch, _, size = gx.shape
+    batch, classes, size = gx.shape
     for n in prange(batch):
-        gx[n] = 0
         for s in range(size):
             label = target[n, s]
+            grad = _line_grad(gy, total, n, s, size, reduction)
+            grad = 0.0 if label == ignore_index else grad
+            share = grad * label_smoothing / classes
+            for c in range(classes):
+                gx[n, c, s] = -share * _label_weight(weight, c) if label_smoothing else 0
             if label != ignore_index:
-                grad = gy[np.int64(n) * size + s] if reduction == 0 else gy[0]
-                if reduction == 1:
-                    grad /= total[0]
-                gx[n, label, s] = -_label_weight(weight, label, ignore_index, grad)
+                gx[n, label, s] -= (1 - label_smoothing) * grad * _label_weight(weight, label)
+
+
+@kernel(work=lambda x, *_: 16 * x.size)
+def _cross_entropy(
+    x, target, weight, y, total, p, losses, bad, ignore_index, reduction, label_smoothing
+):
+    """The body of cross_entropy; bad = where a label is neither ignored nor a class, else -1."""
+    outer, classes, size = x.shape
+    bad[0] = _bad_label(target, classes, ignore_index)
+    if bad[0] >= 0:
+        return
+    for task in prange(_tasks(x)):
+        o, a, b = _block(x, task)
+        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
+        _exponentials(x, p, o, a, b, tops, totals)
+        _normalise(p, o, a, b, totals)
+        for k in range(b - a):
+            n, i = (a + k, 0) if size == 1 else (o, a + k)
+            label, loss, log_total = target[n, i], 0.0, math.log(totals[k])
+            if label != ignore_index:
+                logp = (x[n, label, i] - tops[k]) - log_total
+                loss = -(1 - label_smoothing) * _label_weight(weight, label) * logp
+                if label_smoothing:
+                    for c in range(classes):
+                        logp = (x[n, c, i] - tops[k]) - log_total
+                        loss -= label_smoothing / classes * _label_weight(weight, c) * logp
+            losses[n, i] = loss
+    total_loss, weights = 0.0, 0.0
+    for n in range(outer):
+        for i in range(size):
+            total_loss += losses[n, i]
+            if target[n, i] != ignore_index:
+                weights += _label_weight(weight, target[n, i])
+            if reduction == 0:
+                y[n * size + i] = losses[n, i]
+    total[0] = weights
+    if reduction == 1:
+        y[0] = total_loss / weights
+    elif reduction == 2:
+        y[0] = total_loss
+
+
+@kernel(work=lambda gy, target, weight, total, p, *_: 2 * p.size)
+def _cross_entropy_grad(gy, target, weight, total, p, gx, ignore_index, reduction, label_smoothing):
+    """The body of cross_entropy_grad, with gy and total of one dimension."""
+    classes, size = p.shape[1:]
+    smooth_weight = 0.0
+    if label_smoothing:
+        for c in range(classes):
+            smooth_weight += label_smoothing / classes * _label_weight(weight, c)
+    for task in prange(_tasks(p)):
+        o, a, b = _block(p, task)
+        scales = np.zeros(b - a, p.dtype)
+        for k in range(b - a):
+            n, i = (a + k, 0) if size == 1 else (o, a + k)
+            label = target[n, i]
+            if label != ignore_index:
+                scale = (1 - label_smoothing) * _label_weight(weight, label) + smooth_weight
+                scales[k] = scale * _line_grad(gy, total, n, i, size, reduction)
+        if size == 1:
+            ps, gxs = _rows(p)[a:b], _rows(gx)[a:b]
+            for k in range(b - a):
+                scale = scales[k]
+                for c in range(classes):
+                    gxs[k, c] = scale * ps[k, c]
+        else:
+            for c in range(classes):
+                ps, gxs = p[o, c, a:b], gx[o, c, a:b]
+                for i in range(ps.size):
+                    gxs[i] = scales[i] * ps[i]
+        for k in range(b - a):
+            n, i = (a + k, 0) if size == 1 else (o, a + k)
+            label = target[n, i]
+            if label != ignore_index:
+                grad = _line_grad(gy, total, n, i, size, reduction)
+                gx[n, label, i] -= (1 - label_smoothing) * _label_weight(weight, label) * grad
+                if label_smoothing:
+                    for c in range(classes):
+                        share = label_smoothing / classes * _label_weight(weight, c)
+                        gx[n, c, i] -= share * grad
 
 
 @kernel(work=lambda x, t, y: x.size, flat=True)
@@ -139,84 +256,193 @@ def l1_loss(x, t, y):
 @kernel(work=lambda x, t, y: 32 * x.size, flat=True)
 def binary_cross_entropy(x, t, y):
     """y = -t*log(x) - (1-t)*log(1-x), either logarithm at least -100"""
+    one, least = y.dtype.type(1), y.dtype.type(-100)
     for i in prange(y.size):
-        y[i] = (t[i] - 1) * _clamped(np.log1p(-x[i])) - t[i] * _clamped(np.log(x[i]))
+        log_x, log_rest = functions.log(x[i]), functions.log1p(-x[i])
+        log_x = least if log_x < least else log_x
+        log_rest = least if log_rest < least else log_rest
+        y[i] = (t[i] - one) * log_rest - t[i] * log_x
 
 
 @kernel(work=lambda x, t, y: 32 * x.size, flat=True)
 def binary_cross_entropy_with_logits(x, t, y):
     """y = (1-t)*x + max(-x,0) + log(1 + exp(-|x|))"""
+    one, zero = y.dtype.type(1), y.dtype.type(0)
     for i in prange(y.size):
-        y[i] = (1 - t[i]) * x[i] + max(-x[i], 0) + np.log1p(np.exp(-abs(x[i])))
+        above = -x[i] if x[i] < zero else zero
+        y[i] = (one - t[i]) * x[i] + above + functions.log1p(functions.decay(abs(x[i])))
 
 
 @inner
-def _lines(x):
-    """x[outer,n,1] as [outer,n]"""
+def _rows(x):
+    """x[outer,n,1] as [outer,n]: rows are contiguous, as the compiler must see"""
     return x.reshape(x.shape[0], x.shape[1])
 
 
 @inner
-def _max(x):
-    """max x, or -inf"""
-    top = x.dtype.type(-np.inf)
-    for i in range(x.size):
-        top = max(top, x[i])
-    return top
+def _tasks(x):
+    """How many blocks the lines of x make"""
+    outer, n, size = x.shape
+    if size == 1:
+        rows = max(BLOCK // max(n, 1), 1)
+        return (outer + rows - 1) // rows
+    return outer * ((size + BLOCK - 1) // BLOCK)
 
 
 @inner
-def _softmax(x, y):
-    top, total = _max(x), 0.0
-    for i in range(x.size):
-        y[i] = math.exp(x[i] - top)
-        total += y[i]
-    scale = y.dtype.type(1 / total)
-    for i in range(x.size):
-        y[i] *= scale
+def _block(x, task):
+    """The lines of a block: rows x[a:b], o without meaning; or columns x[o,:,a:b]"""
+    outer, n, size = x.shape
+    if size == 1:
+        rows = max(BLOCK // max(n, 1), 1)
+        a = np.int64(task) * rows
+        return np.int64(0), a, min(a + rows, outer)
+    o, part = divmod(np.int64(task), (size + BLOCK - 1) // BLOCK)
+    return o, part * BLOCK, min((part + 1) * BLOCK, size)
 
 
 @inner
-def _softmax_grad(gy, y, gx):
-    total = 0.0
-    for i in range(y.size):
-        total += gy[i] * y[i]
-    mean = y.dtype.type(total)
-    for i in range(y.size):
-        gx[i] = y[i] * (gy[i] - mean)
+def _exponentials(x, e, o, a, b, tops, totals):
+    """For a block's lines: tops = max x, e = exp(x - top), totals = sum e"""
+    if x.shape[2] == 1:
+        _row_exponentials(_rows(x)[a:b], _rows(e)[a:b], tops, totals)
+    else:
+        _column_exponentials(x[o], e[o], a, b, tops, totals)
 
 
 @inner
-def _log_softmax(x, y):
-    top, total = _max(x), 0.0
-    # x - max is kept in y, lest the compiler add max and the logarithm, which rounds far more.
-    for i in range(x.size):
-        y[i] = x[i] - top
-        total += math.exp(y[i])
-    log_total = y.dtype.type(np.log(total))
-    for i in range(x.size):
-        y[i] -= log_total
+def _row_exponentials(x, e, tops, totals):
+    for r in range(x.shape[0]):
+        highest = functions.ordered(x.dtype.type(-np.inf))
+        for c in range(x.shape[1]):
+            highest = max(highest, functions.ordered(x[r, c]))
+        top = tops[r] = functions.unordered(highest)
+        for c in range(x.shape[1]):
+            e[r, c] = top - x[r, c]
+    # The rows as one: few classes would leave much of a vector empty.
+    every = e.reshape(-1)
+    for i in range(every.size):
+        every[i] = functions.decay(every[i])
+    for r in range(x.shape[0]):
+        total = 0.0
+        for c in range(x.shape[1]):
+            total += e[r, c]
+        totals[r] = total
 
 
 @inner
-def _log_softmax_grad(gy, y, gx):
-    total = 0.0
-    for i in range(y.size):
-        total += gy[i]
-    sum_ = y.dtype.type(total)
-    for i in range(y.size):
-        gx[i] = gy[i] - math.exp(y[i]) * sum_
+def _column_exponentials(x, e, a, b, tops, totals):
+    for i in range(totals.size):
+        tops[i], totals[i] = -np.inf, 0
+    for c in range(x.shape[0]):
+        xs = x[c, a:b]
+        for i in range(xs.size):
+            tops[i] = xs[i] if xs[i] > tops[i] else tops[i]
+    for c in range(x.shape[0]):
+        xs, es = x[c, a:b], e[c, a:b]
+        for i in range(xs.size):
+            es[i] = functions.decay(tops[i] - xs[i])
+        # In a loop of its own: vectors of float64 are half as wide.
+        for i in range(es.size):
+            totals[i] += es[i]
 
 
 @inner
-def _label_weight(weight, label, ignore_index, unit):
-    """unit times the weight of a label"""
-    if label == ignore_index:
-        return unit * 0
-    return unit * weight[label] if weight.size else unit
+def _normalise(e, o, a, b, totals):
+    """e / totals, for a block's lines"""
+    if e.shape[2] == 1:
+        es = _rows(e)[a:b]
+        for r in range(totals.size):
+            scale = e.dtype.type(1 / totals[r])
+            for c in range(es.shape[1]):
+                es[r, c] *= scale
+    else:
+        scales = np.empty(totals.size, e.dtype)
+        for i in range(totals.size):
+            scales[i] = 1 / totals[i]
+        for c in range(e.shape[1]):
+            es = e[o, c, a:b]
+            for i in range(es.size):
+                es[i] *= scales[i]
+
+
+@exact
+def _from_top(x, top, log_total):
+    """(x - top) - log_total: the sum of the latter would be rounded far more"""
+    return (x - top) - log_total
 
 
 @inner
-def _clamped(x):
-    """max(x, -100); NaN passes"""
-    return -100.0 if x < -100 else x
+def _softmax_grad_rows(gy, y, gx, a, b):
+    for r in range(a, b):
+        total = 0.0
+        for c in range(y.shape[1]):
+            total += gy[r, c] * y[r, c]
+        mean = y.dtype.type(total)
+        for c in range(y.shape[1]):
+            gx[r, c] = y[r, c] * (gy[r, c] - mean)
+
+
+@inner
+def _softmax_grad_columns(gy, y, gx, a, b):
+    totals, means = np.zeros(b - a), np.empty(b - a, y.dtype)
+    for c in range(y.shape[0]):
+        gys, ys = gy[c, a:b], y[c, a:b]
+        for i in range(ys.size):
+            totals[i] += gys[i] * ys[i]
+    for i in range(totals.size):
+        means[i] = totals[i]
+    for c in range(y.shape[0]):
+        gys, ys, gxs = gy[c, a:b], y[c, a:b], gx[c, a:b]
+        for i in range(ys.size):
+            gxs[i] = ys[i] * (gys[i] - means[i])
+
+
+@inner
+def _log_softmax_grad_rows(gy, y, gx, a, b):
+    for r in range(a, b):
+        total = 0.0
+        for c in range(y.shape[1]):
+            total += gy[r, c]
+        sum_ = y.dtype.type(total)
+        for c in range(y.shape[1]):
+            gx[r, c] = gy[r, c] - functions.decay(-y[r, c]) * sum_
+
+
+@inner
+def _log_softmax_grad_columns(gy, y, gx, a, b):
+    totals, sums = np.zeros(b - a), np.empty(b - a, y.dtype)
+    for c in range(y.shape[0]):
+        gys = gy[c, a:b]
+        for i in range(gys.size):
+            totals[i] += gys[i]
+    for i in range(totals.size):
+        sums[i] = totals[i]
+    for c in range(y.shape[0]):
+        gys, ys, gxs = gy[c, a:b], y[c, a:b], gx[c, a:b]
+        for i in range(ys.size):
+            gxs[i] = gys[i] - functions.decay(-ys[i]) * sums[i]
+
+
+@inner
+def _bad_label(target, classes, ignore_index):
+    """The first position whose label is neither ignored nor in 0:classes, else -1"""
+    for n in range(target.shape[0]):
+        for s in range(target.shape[1]):
+            if target[n, s] != ignore_index and not 0 <= target[n, s] < classes:
+                return n * target.shape[1] + s
+    return -1
+
+
+@inner
+def _label_weight(weight, label):
+    """The weight of a label: 1 unless weights are given"""
+    return np.float64(weight[label]) if weight.size else 1.0
+
+
+@inner
+def _line_grad(gy, total, n, s, size, reduction):
+    """The gradient of the loss of line n, s"""
+    if reduction == 0:
+        return np.float64(gy[np.int64(n) * size + s])
+    return np.float64(gy[0]) / total[0] if reduction == 1 else np.float64(gy[0])

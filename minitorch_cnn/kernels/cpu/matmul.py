@@ -1,83 +1,237 @@
-"""Matrix products. Numba's own: BLAS has a second pool of threads, and bits that vary with it."""
+"""Matrix products on tiles of registers.
+
+Not BLAS, which has a second pool of threads, and bits that vary with their number. Two ways:
+
+- *by columns*: lanes are neighbouring columns of the result; a panel of the right matrix, a tile's
+  width of columns, is multiplied with all rows of the left one. It is copied first where its rows
+  lie far apart and many rows use it, or if it is stored transposed.
+- *by rows*: lanes run along the sum, for a transposed right matrix and few rows on the left.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from ..jit import kernel, prange
+from ..jit import inner, threads_for
+from ..tasks import task_kernel
+from ..workspace import workspace
+from .simd import (
+    REGISTERS,
+    VECTOR_BYTES,
+    column_tile,
+    dot,
+    lanes,
+    load,
+    multiply_add,
+    row_tile,
+    store,
+    store_sums,
+    store_tile,
+    tile_columns,
+    tile_rows,
+    transpose,
+    zero_tile,
+)
+
+FOUR = (REGISTERS - 1) // 5  # columns of vectors in a tile of four rows, as in conv_direct
+MANY = 32  # rows that repay a copy of the right matrix
 
 
 def matmul(a: Any, b: Any, y: Any, turn_a: bool, turn_b: bool) -> None:
     """y = a b for stacks of matrices; a turned one is stored transposed, a stack of 1 serves all"""
-    if turn_a:
-        a = a.swapaxes(1, 2)
-    if turn_b:
-        _rows_by_rows(np.ascontiguousarray(a), b, y)
-    else:
-        _rows_by_columns(a, b, y)
+    product(a, b, np.empty(0, y.dtype), y, turn_a, turn_b)
 
 
-def _multiply_adds(a: Any, b: Any, y: Any) -> int:
-    return int(y.size * a.shape[2])
-
-
-@kernel(work=_multiply_adds)
-def _rows_by_columns(a, b, y):
-    """y[s,i,j] = sum_k a[s,i,k] b[s,k,j]"""
-    stack, rows, columns = y.shape
-    depth = b.shape[1]
-    for task in prange(stack * rows):
-        s = task // rows
-        i = task - s * rows
-        left = a[s if a.shape[0] > 1 else 0, i]
-        right = b[s if b.shape[0] > 1 else 0]
-        out = y[s, i]
-        for j in range(columns):
-            out[j] = 0
-        # out[j] += sum of four products, so that out is read and written a quarter as often
-        fours = depth // 4
-        for q in range(fours):
-            k = 4 * q
-            a0, a1, a2, a3 = left[k], left[k + 1], left[k + 2], left[k + 3]
-            b0, b1, b2, b3 = right[k], right[k + 1], right[k + 2], right[k + 3]
-            for j in range(columns):
-                out[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
-        for k in range(4 * fours, depth):
-            a0, b0 = left[k], right[k]
-            for j in range(columns):
-                out[j] += a0 * b0[j]
-
-
-@kernel(work=_multiply_adds)
-def _rows_by_rows(a, b, y):
-    """y[s,i,j] = sum_k a[s,i,k] b[s,j,k]"""
-    stack, rows, columns = y.shape
-    depth = b.shape[2]
-    for task in prange(stack * rows):
-        s = task // rows
-        i = task - s * rows
-        left = a[s if a.shape[0] > 1 else 0, i]
-        right = b[s if b.shape[0] > 1 else 0]
-        for j in range(columns):
-            row = right[j]
-            total = y.dtype.type(0)
-            for k in range(depth):
-                total += left[k] * row[k]
-            y[s, i, j] = total
-
-
-@kernel(work=lambda x, w, b, y: x.size * w.shape[0])
-def linear(x, w, b, y):
+def linear(x: Any, w: Any, b: Any, y: Any) -> None:
     """y[n,o] = b[o] + sum_i x[n,i] w[o,i]"""
-    rows, depth = x.shape
-    for n in prange(rows):
-        left = x[n]
-        for o in range(w.shape[0]):
-            row = w[o]
-            total = b[o] if b.size > 0 else y.dtype.type(0)
-            for i in range(depth):
-                total += left[i] * row[i]
-            y[n, o] = total
+    product(x[None], w[None], b, y[None], False, True)
+
+
+def product(
+    a: Any, b: Any, bias: Any, y: Any, turn_a: bool, turn_b: bool, bias_of_rows: bool = False
+) -> None:
+    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]"""
+    stack, rows, columns = y.shape
+    depth = a.shape[1 if turn_a else 2]
+    if y.size == 0:
+        return
+    threads = threads_for(y.size * depth)
+    vector = VECTOR_BYTES // y.itemsize
+    if turn_b and not turn_a and not bias_of_rows and (rows < MANY or columns < vector):
+        by_rows(threads, a, b, bias, y)
+        return
+    panels = -(-columns // (FOUR * vector))
+    # As many blocks of rows, of whole tiles, as give each thread some work.
+    blocks = max(1, min(rows // 8, -(-2 * threads // (panels * stack))))
+    panel = workspace("panel", threads, (depth + 4) * FOUR * vector, y.dtype)
+    by_columns(threads, a, b, bias, y, panel, turn_a, turn_b, blocks, bias_of_rows)
+
+
+@task_kernel
+def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks, bias_of_rows):
+    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]"""
+    stack, rows, columns = y.shape
+    depth = a.shape[1] if turn_a else a.shape[2]
+    vector = lanes(y)
+    width = FOUR * vector
+    panels = (columns + width - 1) // width
+    row_step, term_step = (1, rows) if turn_a else (depth, 1)
+    lefts, rights = a.shape[0], b.shape[0]
+    a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+    memory = memories[thread]
+    buffer = memory[depth * width :]
+    four, one = zero_tile(y, 4, FOUR), zero_tile(y, 1, FOUR)
+    narrow_four, narrow_one = zero_tile(y, 4, 1), zero_tile(y, 1, 1)
+    tasks = stack * panels * blocks
+    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
+        s, rest = task // (panels * blocks), task % (panels * blocks)
+        j, block = rest // blocks * width, rest % blocks
+        some = min(width, columns - j)
+        left = s * rows * depth if lefts > 1 else 0
+        right = s * depth * columns if rights > 1 else 0
+        to = s * rows * columns + j
+        # Whole tiles in all blocks but the last.
+        i0 = block * (rows // 4) // blocks * 4
+        i1 = rows if block == blocks - 1 else (block + 1) * (rows // 4) // blocks * 4
+        if turn_b or some < width or rows >= MANY:
+            wide = width if some > vector else vector
+            _copy_panel(b, right, depth, columns, j, some, turn_b, memory, wide)
+            source, at, step = memory, 0, wide
+        else:
+            source, at, step = b, right + j, columns
+            wide = width
+        i = i0
+        while i < i1:
+            tall = i + 4 <= i1
+            here, place = left + i * row_step, to + i * columns
+            if wide == width and tall:
+                _columns(
+                    four, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
+                    bias_of_rows, y, place, columns, some, buffer,
+                )  # fmt: skip
+            elif wide == width:
+                _columns(
+                    one, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
+                    bias_of_rows, y, place, columns, some, buffer,
+                )  # fmt: skip
+            elif tall:
+                _columns(
+                    narrow_four, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
+                    bias_of_rows, y, place, columns, some, buffer,
+                )  # fmt: skip
+            else:
+                _columns(
+                    narrow_one, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
+                    bias_of_rows, y, place, columns, some, buffer,
+                )  # fmt: skip
+            i += 4 if tall else 1
+
+
+@inner
+def _columns(
+    shape, a, left, row_step, term_step, depth, b, at, step, bias, j, i,
+    bias_of_rows, y, to, columns, some, buffer,
+):  # fmt: skip
+    """y[m, ..] = bias[j ..] + sum_k a[left + m*row_step + k*term_step] b[at + k*step ..]"""
+    vector = lanes(y)
+    width = tile_columns(shape) * vector
+    tile = shape
+    if bias.size > 0 and bias_of_rows:
+        tile = column_tile(shape, bias, i)
+    elif bias.size > 0:
+        for lane in range(width):
+            buffer[lane] = bias[j + min(lane, some - 1)]
+        tile = row_tile(shape, buffer, 0)
+    for k in range(depth):
+        tile = multiply_add(tile, a, left + k * term_step, row_step, b, at + k * step, vector)
+    if some == width:
+        store_tile(tile, y, to, columns, vector)
+        return
+    store_tile(tile, buffer, 0, width, vector)
+    for m in range(tile_rows(shape)):
+        for lane in range(some):
+            y[to + m * columns + lane] = buffer[m * width + lane]
+
+
+@inner
+def _copy_panel(b, right, depth, columns, j, some, turned, panel, width):
+    """panel[k,lane] = b[k,j+lane], of a b that may be stored transposed, 0 for lane >= some"""
+    vector = lanes(b)
+    zero = b.dtype.type(0)
+    if not turned and some == width:
+        for k in range(depth):
+            for lane in range(0, width, vector):
+                row = load(b, right + k * columns + j + lane)
+                store(row, panel, k * width + lane)
+        return
+    if not turned:
+        for k in range(depth):
+            row, out = b[right + k * columns + j :], panel[k * width : (k + 1) * width]
+            for lane in range(some):
+                out[lane] = row[lane]
+            for lane in range(some, width):
+                out[lane] = zero
+        return
+    for lane in range(0, width, vector):
+        here = min(vector, some - lane)
+        if here <= 0 or depth < vector:
+            for k in range(depth):
+                for m in range(lane, lane + vector):
+                    panel[k * width + m] = b[right + (j + m) * depth + k] if m < some else zero
+            continue
+        for q in range(0, depth, vector):
+            k = min(q, depth - vector)
+            at = right + (j + lane) * depth + k
+            transpose(b, at, depth, here, panel, k * width + lane, width, vector)
+
+
+@task_kernel
+def by_rows(thread, threads, a, b, bias, y):
+    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,j,k]"""
+    stack, rows, columns = y.shape
+    depth = a.shape[2]
+    lefts, rights = a.shape[0], b.shape[0]
+    a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+    four, one, single = zero_tile(y, 4, FOUR), zero_tile(y, 1, FOUR), zero_tile(y, 1, 1)
+    tall = (rows + 3) // 4
+    wide = (columns + FOUR - 1) // FOUR
+    tasks = stack * tall * wide
+    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
+        s, rest = task // (tall * wide), task % (tall * wide)
+        j, i = rest // tall * FOUR, rest % tall * 4
+        i1, j1 = min(rows, i + 4), min(columns, j + FOUR)
+        left = s * rows * depth if lefts > 1 else 0
+        right = s * columns * depth if rights > 1 else 0
+        to = s * rows * columns
+        if i + 4 <= rows and j + FOUR <= columns:
+            _dots(four, a, left + i * depth, b, right + j * depth, depth,
+                  bias, j, y, to + i * columns + j, columns)  # fmt: skip
+        elif j + FOUR <= columns:
+            for m in range(i, i1):
+                _dots(one, a, left + m * depth, b, right + j * depth, depth,
+                      bias, j, y, to + m * columns + j, columns)  # fmt: skip
+        else:
+            for m in range(i, i1):
+                for n in range(j, j1):
+                    _dots(single, a, left + m * depth, b, right + n * depth, depth,
+                          bias, n, y, to + m * columns + n, columns)  # fmt: skip
+
+
+@inner
+def _dots(shape, a, left, b, right, depth, bias, j, y, to, columns):
+    """y[to + m*columns + n] = bias[j+n] + sum_k a[left + m*depth + k] b[right + n*depth + k]"""
+    vector = lanes(y)
+    tile = shape
+    whole = depth // vector * vector
+    for k in range(0, whole, vector):
+        tile = dot(tile, a, left + k, depth, b, right + k, depth)
+    store_sums(tile, y, to, columns, 1)
+    for m in range(tile_rows(shape)):
+        for n in range(tile_columns(shape)):
+            total = y[to + m * columns + n]
+            for k in range(whole, depth):
+                total += a[left + m * depth + k] * b[right + n * depth + k]
+            y[to + m * columns + n] = total + bias[j + n] if bias.size > 0 else total
 
 
 def einsum(*args: Any) -> None:

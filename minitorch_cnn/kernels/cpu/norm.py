@@ -1,65 +1,306 @@
 """Batch normalisation of x[n,c,s] (batch, channels, all other axes) and its gradients.
 
-Each task owns a channel. All sums are in float64: they run over the batch and every position, and
-the variance is a difference of numbers that may be close.
+Every kernel goes through the data twice, for sums and for the result. A task takes a range of the
+batch and of the channels, so that its elements lie together in memory and few channels occupy all
+threads too; the sums of the tasks are then added up in order. Sums are in float64, and those of
+squares count from each channel's first element: a variance is a difference of numbers that may be
+close. Where there is one element a channel, x[n,c], vectors run along the channels.
 """
+
+from typing import Any
 
 import numpy as np
 
-from ..jit import kernel, prange
+from ..jit import inner, kernel, threads_for
+from ..tasks import task_kernel
+
+TASK = 16384
+"""Elements of a task, about."""
 
 
-@kernel(work=lambda x, *_: 3 * x.size)
-def batch_norm(x, weight, bias, y, mean, invstd, eps):
+def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by channel"""
-    batch, channels, size = x.shape
-    for c in prange(channels):
-        # mean = sum_{n,s} x / count
-        total = 0.0
-        for n in range(batch):
-            row = x[n, c]
-            for s in range(size):
-                total += row[s]
-        centre = total / (batch * size)
-        # variance = sum_{n,s} (x - mean)^2 / count
-        total = 0.0
-        for n in range(batch):
-            row = x[n, c]
-            for s in range(size):
-                total += (row[s] - centre) ** 2
-        mean[c] = centre
-        invstd[c] = 1 / np.sqrt(total / (batch * size) + eps)
-        # y = (x - mean) * scale + shift, with mean and invstd as the gradient will read them
-        middle, scale = mean[c], x.dtype.type(invstd[c] * (weight[c] if weight.size else 1))
-        shift = x.dtype.type(bias[c] if bias.size else 0)
-        for n in range(batch):
-            row, out = x[n, c], y[n, c]
-            for s in range(size):
-                out[s] = (row[s] - middle) * scale + shift
+    batch, channels, size = shape = _by_channel(x)
+    if size == 1:
+        sums = np.empty((1, 3, channels))
+        x, y = x.reshape(batch, channels), y.reshape(batch, channels)
+        _batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps)
+    else:
+        x, y = x.reshape(shape), y.reshape(shape)
+        threads, sums, cut = threads_for(3 * x.size), *_cut(*shape)
+        _moments(threads, x, sums, *cut)
+        _statistics(x, weight, bias, mean, invstd, sums, eps)
+        _normalise(threads, x, mean, sums, y, *cut)
 
 
-@kernel(work=lambda gy, *_: 4 * gy.size)
-def batch_norm_grad(gy, x, weight, mean, invstd, gx, gweight, gbias):
+def running_norm(
+    x: Any, mean: Any, var: Any, weight: Any, bias: Any, y: Any, invstd: Any, eps: float
+) -> None:
+    """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(var + eps), by channel"""
+    batch, channels, size = shape = _by_channel(x)
+    factors, cut = _cut(*shape)
+    _running(var, weight, bias, invstd, factors, eps)
+    if size == 1:
+        flat = (batch, channels)
+        _normalise_columns(x.reshape(flat), mean, factors, y.reshape(flat))
+    else:
+        x, y = x.reshape(shape), y.reshape(shape)
+        _normalise(threads_for(2 * x.size), x, mean, factors, y, *cut)
+
+
+def batch_norm_grad(
+    gy: Any,
+    x: Any,
+    weight: Any,
+    mean: Any,
+    invstd: Any,
+    gx: Any,
+    gweight: Any,
+    gbias: Any,
+    training: bool,
+) -> None:
+    """gx = weight*invstd*(gy - mean(gy) - z*mean(gy*z)), gweight = sum gy*z, z = (x-mean)*invstd
+
+    Out of training, mean and invstd are not the batch's: gx = weight*invstd*gy.
+    """
+    batch, channels, size = shape = _by_channel(x)
+    if size == 1:
+        sums, flat = np.empty((1, 3, channels)), (batch, channels)
+        gy, x, gx = gy.reshape(flat), x.reshape(flat), gx.reshape(flat)
+        _batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training)
+    else:
+        gy, x, gx = gy.reshape(shape), x.reshape(shape), gx.reshape(shape)
+        threads, sums, cut = threads_for(4 * x.size), *_cut(*shape)
+        _products(threads, gy, x, mean, sums, *cut)
+        _factors(weight, invstd, gweight, gbias, sums, batch * size)
+        if training:
+            _through_statistics(threads, gy, x, mean, sums, gx, *cut)
+        else:
+            _scaled(threads, gy, sums, gx, *cut)
+
+
+def _by_channel(x: Any) -> tuple[int, int, int]:
+    batch, channels = x.shape[:2]
+    return batch, channels, x.size // max(batch * channels, 1)
+
+
+def _cut(batch: int, channels: int, size: int) -> tuple[Any, tuple[int, int]]:
+    """Room for the tasks' sums; how many of the batch and of the channels a task takes."""
+    width = max(1, min(channels, TASK // 4 // max(size, 1)))
+    length = max(1, TASK // (width * max(size, 1)))
+    return np.empty((-(-batch // length), 3, channels)), (length, width)
+
+
+@task_kernel
+def _moments(thread, threads, x, sums, length, width):
+    """Of a task, sums[piece,0,c] = sum d, sums[piece,1,c] = sum d^2, d = x[n,c,s] - x[0,c,0]"""
+    channels = x.shape[1]
+    blocks = -(-channels // width)
+    tasks = sums.shape[0] * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        piece, first = task // blocks, task % blocks * width
+        last = min(first + width, channels)
+        part, here = x[piece * length : (piece + 1) * length], sums[piece]
+        for c in range(first, last):
+            here[0, c] = here[1, c] = 0.0
+        for n in range(part.shape[0]):
+            for c in range(first, last):
+                row, origin, total, squares = part[n, c], np.float64(x[0, c, 0]), 0.0, 0.0
+                for s in range(row.size):
+                    d = row[s] - origin
+                    total += d
+                    squares += d * d
+                here[0, c] += total
+                here[1, c] += squares
+
+
+@kernel()
+def _statistics(x, weight, bias, mean, invstd, sums, eps):
+    """mean and invstd from the sums, then in their place scale and shift"""
+    count = x.shape[0] * x.shape[2]
+    for c in range(mean.size):
+        statistics(x[0, c, 0], c, weight, bias, mean, invstd, sums, count, eps)
+
+
+@task_kernel
+def _normalise(thread, threads, x, mean, factors, y, length, width):
+    """y[n,c,s] = (x[n,c,s] - mean[c]) scale[c] + shift[c]; scale and shift are factors[0]"""
+    channels = x.shape[1]
+    blocks, real = -(-channels // width), y.dtype.type
+    tasks = -(-x.shape[0] // length) * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        piece, first = task // blocks, task % blocks * width
+        part, outs = x[piece * length : (piece + 1) * length], y[piece * length :]
+        for n in range(part.shape[0]):
+            for c in range(first, min(first + width, channels)):
+                row, out, middle = part[n, c], outs[n, c], mean[c]
+                scale, shift = real(factors[0, 0, c]), real(factors[0, 1, c])
+                for s in range(row.size):
+                    out[s] = (row[s] - middle) * scale + shift
+
+
+@kernel()
+def _batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps):
+    """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by column"""
+    origin, total, squares = x[0], sums[0, 0], sums[0, 1]
+    for c in range(origin.size):
+        total[c] = squares[c] = 0.0
+    for n in range(x.shape[0]):
+        row = x[n]
+        for c in range(row.size):
+            d = np.float64(row[c]) - origin[c]
+            total[c] += d
+            squares[c] += d * d
+    for c in range(mean.size):
+        statistics(origin[c], c, weight, bias, mean, invstd, sums, x.shape[0], eps)
+    normalise_columns(x, mean, sums[0, 0], sums[0, 1], y)
+
+
+@inner
+def normalise_columns(x, mean, scale, shift, y):
+    """y[n,c] = (x[n,c] - mean[c]) scale[c] + shift[c]"""
+    for n in range(x.shape[0]):
+        row, out = x[n], y[n]
+        for c in range(row.size):
+            out[c] = (row[c] - mean[c]) * y.dtype.type(scale[c]) + y.dtype.type(shift[c])
+
+
+@kernel()
+def _normalise_columns(x, mean, factors, y):
+    """y[n,c] = (x[n,c] - mean[c]) scale[c] + shift[c]; scale and shift are factors[0]"""
+    normalise_columns(x, mean, factors[0, 0], factors[0, 1], y)
+
+
+@kernel()
+def _running(var, weight, bias, invstd, factors, eps):
+    """invstd = 1 / sqrt(var + eps), scale = invstd weight, shift = bias"""
+    for c in range(var.size):
+        invstd[c] = 1 / np.sqrt(np.float64(var[c]) + eps)
+        factors[0, 0, c] = invstd[c] * (weight[c] if weight.size else 1)
+        factors[0, 1, c] = bias[c] if bias.size else 0
+
+
+@inner
+def statistics(origin, c, weight, bias, mean, invstd, sums, count, eps):
+    """mean = origin + sum d / count, invstd = 1 / sqrt(sum d^2 / count - (sum d / count)^2 + eps);
+    scale = invstd weight, shift = bias"""
+    total, squares = 0.0, 0.0
+    for piece in range(sums.shape[0]):
+        total += sums[piece, 0, c]
+        squares += sums[piece, 1, c]
+    centre = total / count
+    variance = squares / count - centre * centre
+    if variance < 0:  # by rounding
+        variance = 0.0
+    mean[c] = origin + centre
+    invstd[c] = 1 / np.sqrt(variance + eps)
+    sums[0, 0, c] = invstd[c] * (weight[c] if weight.size else 1)
+    sums[0, 1, c] = bias[c] if bias.size else 0
+
+
+@task_kernel
+def _products(thread, threads, gy, x, mean, sums, length, width):
+    """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean)"""
+    channels = x.shape[1]
+    blocks = -(-channels // width)
+    tasks = sums.shape[0] * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        piece, first = task // blocks, task % blocks * width
+        last = min(first + width, channels)
+        part, here = x[piece * length : (piece + 1) * length], sums[piece]
+        grads = gy[piece * length :]
+        for c in range(first, last):
+            here[0, c] = here[1, c] = 0.0
+        for n in range(part.shape[0]):
+            for c in range(first, last):
+                row, grad, middle, total, product = part[n, c], grads[n, c], mean[c], 0.0, 0.0
+                for s in range(row.size):
+                    total += grad[s]
+                    product += np.float64(grad[s]) * (row[s] - middle)
+                here[0, c] += total
+                here[1, c] += product
+
+
+@kernel()
+def _factors(weight, invstd, gweight, gbias, sums, count):
+    """gbias and gweight from the sums, then in their place scale, slope and level"""
+    gradient_factors(weight, invstd, gweight, gbias, sums, count)
+
+
+@task_kernel
+def _through_statistics(thread, threads, gy, x, mean, factors, gx, length, width):
+    """gx = gy scale - (x - mean) slope - level; these are factors[0]"""
+    channels = x.shape[1]
+    blocks, real = -(-channels // width), gx.dtype.type
+    tasks = -(-x.shape[0] // length) * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        piece, first = task // blocks, task % blocks * width
+        part = x[piece * length : (piece + 1) * length]
+        grads, outs = gy[piece * length :], gx[piece * length :]
+        for n in range(part.shape[0]):
+            for c in range(first, min(first + width, channels)):
+                row, grad, out, middle = part[n, c], grads[n, c], outs[n, c], mean[c]
+                scale, slope = real(factors[0, 0, c]), real(factors[0, 1, c])
+                level = real(factors[0, 2, c])
+                for s in range(row.size):
+                    out[s] = grad[s] * scale - (row[s] - middle) * slope - level
+
+
+@task_kernel
+def _scaled(thread, threads, gy, factors, gx, length, width):
+    """gx = gy scale, which is factors[0,0]"""
+    channels = gy.shape[1]
+    blocks = -(-channels // width)
+    tasks = -(-gy.shape[0] // length) * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        piece, first = task // blocks, task % blocks * width
+        grads, outs = gy[piece * length : (piece + 1) * length], gx[piece * length :]
+        for n in range(grads.shape[0]):
+            for c in range(first, min(first + width, channels)):
+                grad, out, scale = grads[n, c], outs[n, c], gx.dtype.type(factors[0, 0, c])
+                for s in range(grad.size):
+                    out[s] = grad[s] * scale
+
+
+@kernel()
+def _batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training):
     """gx = weight*invstd*(gy - mean(gy) - z*mean(gy*z)), gweight = sum gy*z, z = (x-mean)*invstd"""
-    batch, channels, size = x.shape
-    for c in prange(channels):
-        # gbias = sum_{n,s} gy, gweight = invstd * sum_{n,s} gy * (x - mean)
-        middle, total, product = mean[c], 0.0, 0.0
-        for n in range(batch):
-            row, grad = x[n, c], gy[n, c]
-            for s in range(size):
-                total += grad[s]
-                product += np.float64(grad[s]) * (row[s] - middle)
+    total, product = sums[0, 0], sums[0, 1]
+    for c in range(total.size):
+        total[c] = product[c] = 0.0
+    for n in range(x.shape[0]):
+        row, grad = x[n], gy[n]
+        for c in range(row.size):
+            total[c] += grad[c]
+            product[c] += np.float64(grad[c]) * (row[c] - mean[c])
+    gradient_factors(weight, invstd, gweight, gbias, sums, x.shape[0])
+    real, scale, slope, level = gx.dtype.type, sums[0, 0], sums[0, 1], sums[0, 2]
+    for n in range(x.shape[0]):
+        row, grad, out = x[n], gy[n], gx[n]
+        if training:
+            for c in range(row.size):
+                fall = (row[c] - mean[c]) * real(slope[c]) + real(level[c])
+                out[c] = grad[c] * real(scale[c]) - fall
+        else:
+            for c in range(row.size):
+                out[c] = grad[c] * real(scale[c])
+
+
+@inner
+def gradient_factors(weight, invstd, gweight, gbias, sums, count):
+    """gbias = sum gy, gweight = invstd sum gy (x - mean); then in place of the sums scale, slope
+    and level"""
+    for c in range(gbias.size):
+        total, product = 0.0, 0.0
+        for piece in range(sums.shape[0]):
+            total += sums[piece, 0, c]
+            product += sums[piece, 1, c]
         gbias[c] = total
         gweight[c] = product * invstd[c]
-        # gx = (gy - (x - mean) * slope - level) * scale
-        scale = gx.dtype.type(invstd[c] * (weight[c] if weight.size else 1))
-        level = gx.dtype.type(total / (batch * size))
-        slope = gx.dtype.type(product * np.float64(invstd[c]) ** 2 / (batch * size))
-        for n in range(batch):
-            row, grad, out = x[n, c], gy[n, c], gx[n, c]
-            for s in range(size):
-                out[s] = (grad[s] - (row[s] - middle) * slope - level) * scale
+        scale = np.float64(invstd[c]) * (weight[c] if weight.size else 1)
+        sums[0, 0, c] = scale
+        sums[0, 1, c] = scale * product * np.float64(invstd[c]) ** 2 / count
+        sums[0, 2, c] = scale * total / count
 
 
 @kernel()

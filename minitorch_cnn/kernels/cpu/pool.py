@@ -1,37 +1,68 @@
 """Maximum and average over windows of planes, and their gradients.
 
-Each task owns a plane of what it writes, so windows may overlap. Averages are summed in float64: a
-window may be a whole plane.
+Each task owns a plane of what it writes, so windows may overlap. Windows are worked on together,
+one tap u, v of all of them after the other: each tap has its stretch of windows where it lies
+inside the plane, so no element is tested, and vectors lie along the windows. Averages are summed in
+float64: a window may be a whole plane.
 """
 
 import numpy as np
 
 from ..jit import inner, kernel, prange
 
+WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
 
-@kernel(work=lambda x, y, indices, kernel_size, *_: y.size * kernel_size[0] * kernel_size[1])
+
+@kernel(work=lambda x, y, indices, kernel_size, *_: 4 * y.size * kernel_size[0] * kernel_size[1])
 def max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
-    """y[n,c,i,j] = max_{u,v} x[n,c,r,s], indices r*w+s: r = i*sh+u*dh-ph, s = j*sw+v*dw-pw"""
-    height, width = x.shape[2:]
-    oh, ow = y.shape[2:]
-    x, y, indices = _planes(x), _planes(y), _planes(indices)
-    for plane in prange(x.shape[0]):
-        for i in range(oh):
+    """y[n,c,i,j] = max_{u,v} x[n,c,r,s], indices r*w+s: r = i*sh+u*dh-ph, s = j*sw+v*dw-pw
+
+    The first of equal maxima wins, but a NaN over all that came before it, as in PyTorch. The index
+    is -1 if the window holds nothing but padding.
+    """
+    width, oh, ow = x.shape[3], y.shape[2], y.shape[3]
+    taps, steps = kernel_size[0] * kernel_size[1], max(WINDOWS // max(ow, 1), 1)
+    x, y, indices = _planes(x), y.reshape(-1), indices.reshape(-1)
+    total = x.shape[0] * oh
+    for task in prange((total + steps - 1) // steps):
+        # Some rows of windows, of one plane after the other.
+        row = np.int64(task) * steps
+        rows = min(steps, total - row)
+        # A multiple of what the compiler may take at once: the rest it would do one by one, with
+        # branches that none can foretell.
+        size = (rows * ow + 63) // 64 * 64
+        values, best = np.empty(size, x.dtype), np.empty(size, x.dtype)
+        winners = np.empty(size, np.int32)
+        for t in range(size):
+            values[t], best[t], winners[t] = -np.inf, -np.inf, -1
+        offsets = np.empty(taps, np.int64)
+        for tap in range(taps):
+            u, v = divmod(tap, kernel_size[1])
+            offsets[tap] = u * dilation[0] * width + v * dilation[1]
+            first = u * dilation[0] - padding[0], v * dilation[1] - padding[1]
+            _copy_tap(x, values, row, rows, oh, ow, first, stride)
+            winner = np.int32(tap)
+            for t in range(size):
+                value, old, place = values[t], best[t], winners[t]
+                better = (value > old) | (value != value)
+                best[t] = value if better else old
+                winners[t] = winner if better else place
+        some, found = y[row * ow : (row + rows) * ow], indices[row * ow : (row + rows) * ow]
+        for t in range(some.size):
+            some[t] = best[t]
+        plane, i = divmod(row, oh)
+        t = 0
+        for _ in range(rows):
+            corner = (i * stride[0] - padding[0]) * width - padding[1]
             for j in range(ow):
-                # The first of equal maxima wins, but a NaN wins over all that came before it, as
-                # in PyTorch. The index stays -1 if the window holds nothing but padding.
-                best, index = x.dtype.type(-np.inf), -1
-                for u in range(kernel_size[0]):
-                    r = i * stride[0] - padding[0] + u * dilation[0]
-                    if 0 <= r < height:
-                        for v in range(kernel_size[1]):
-                            s = j * stride[1] - padding[1] + v * dilation[1]
-                            if 0 <= s < width:
-                                value = x[plane, r, s]
-                                if value > best or index < 0 or np.isnan(value):
-                                    best, index = value, r * width + s
-                y[plane, i, j] = best
-                indices[plane, i, j] = index
+                if winners[t] < 0:  # nothing was above -inf
+                    found[t] = _first_place(x[plane], i, j, kernel_size, stride, padding, dilation)
+                else:
+                    found[t] = corner + j * stride[1] + offsets[winners[t]]
+                t += 1
+            i += 1
+            if i == oh:
+                plane, i = plane + 1, 0
 
 
 @kernel(work=lambda gy, indices, gx: gx.size)
@@ -39,7 +70,7 @@ def max_pool2d_grad(gy, indices, gx):
     """gx[n,c,p] = sum of gy[n,c,i,j] where indices[n,c,i,j] = p"""
     gx, gy, indices = _rows(gx), _rows(gy), _rows(indices)
     for plane in prange(gx.shape[0]):
-        gx[plane] = 0
+        _clear(gx[plane])
         for j in range(gy.shape[1]):
             index = indices[plane, j]
             if index >= 0:
@@ -56,37 +87,73 @@ def max_pool2d_gather(x, indices, y):
             y[plane, j] = x[plane, index] if index >= 0 else 0
 
 
-@kernel(work=lambda x, y, kernel_size, *_: y.size * kernel_size[0] * kernel_size[1])
+@kernel(work=lambda x, y, kernel_size, *_: x.size + y.size * kernel_size[1])
 def avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad, divisor_override):
     """y[n,c,i,j] = sum over the window of x[n,c] / divisor"""
     height, width = x.shape[2:]
-    oh, ow = y.shape[2:]
     x, y = _planes(x), _planes(y)
     for plane in prange(x.shape[0]):
-        for i in range(oh):
-            r0, r1, padded_rows = _window(i, height, kernel_size[0], stride[0], padding[0])
-            for j in range(ow):
-                s0, s1, padded_columns = _window(j, width, kernel_size[1], stride[1], padding[1])
-                area = padded_rows * padded_columns
-                divisor = _divisor(r1 - r0, s1 - s0, area, count_include_pad, divisor_override)
-                y[plane, i, j] = _sum(x, plane, r0, r1, s0, s1) / divisor
+        sums, down = np.empty(y.shape[2]), np.empty(width)
+        columns = np.empty(y.shape[2])
+        _counts(columns, width, kernel_size[1], stride[1], padding[1], count_include_pad)
+        for i in range(y.shape[1]):
+            r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
+            for s in range(down.size):
+                down[s] = 0
+            for r in range(r0, r1):
+                row = x[plane, r]
+                for s in range(down.size):
+                    down[s] += row[s]
+            for j in range(sums.size):
+                sums[j] = 0
+            for v in range(kernel_size[1]):
+                a, b = _inside(v - padding[1], width, stride[1], sums.size)
+                if a < b:
+                    taps, some = down[a * stride[1] + v - padding[1] :], sums[a:b]
+                    if stride[1] == 2:
+                        for j in range(some.size):
+                            some[j] += taps[2 * j]
+                    else:
+                        for j in range(some.size):
+                            some[j] += taps[stride[1] * j]
+            rows = rows if count_include_pad else max(r1 - r0, 1)
+            row = y[plane, i]
+            for j in range(row.size):
+                row[j] = sums[j] / (divisor_override or rows * columns[j])
 
 
-@kernel(work=lambda gy, gx, kernel_size, *_: gy.size * kernel_size[0] * kernel_size[1])
+@kernel(work=lambda gy, gx, kernel_size, *_: gx.size + gy.size * kernel_size[1])
 def avg_pool2d_grad(gy, gx, kernel_size, stride, padding, count_include_pad, divisor_override):
     """gx[n,c,r,s] = sum of gy[n,c,i,j] / divisor over the windows that hold r, s"""
     height, width = gx.shape[2:]
-    oh, ow = gy.shape[2:]
     gx, gy = _planes(gx), _planes(gy)
     for plane in prange(gx.shape[0]):
-        gx[plane] = 0
-        for i in range(oh):
-            r0, r1, padded_rows = _window(i, height, kernel_size[0], stride[0], padding[0])
-            for j in range(ow):
-                s0, s1, padded_columns = _window(j, width, kernel_size[1], stride[1], padding[1])
-                area = padded_rows * padded_columns
-                divisor = _divisor(r1 - r0, s1 - s0, area, count_include_pad, divisor_override)
-                _add(gx, plane, r0, r1, s0, s1, gy[plane, i, j] / divisor)
+        _clear(gx[plane])
+        shares, along = np.empty(gy.shape[2], gx.dtype), np.empty(width, gx.dtype)
+        columns = np.empty(gy.shape[2])
+        _counts(columns, width, kernel_size[1], stride[1], padding[1], count_include_pad)
+        for i in range(gy.shape[1]):
+            r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
+            rows = rows if count_include_pad else max(r1 - r0, 1)
+            row = gy[plane, i]
+            for j in range(row.size):
+                shares[j] = row[j] / (divisor_override or rows * columns[j])
+            for s in range(along.size):
+                along[s] = 0
+            for v in range(kernel_size[1]):
+                a, b = _inside(v - padding[1], width, stride[1], shares.size)
+                if a < b:
+                    taps, some = along[a * stride[1] + v - padding[1] :], shares[a:b]
+                    if stride[1] == 1:
+                        for j in range(some.size):
+                            taps[j] += some[j]
+                    else:
+                        for j in range(some.size):
+                            taps[stride[1] * j] += some[j]
+            for r in range(r0, r1):
+                row = gx[plane, r]
+                for s in range(along.size):
+                    row[s] += along[s]
 
 
 @kernel(work=lambda x, y: x.size)
@@ -110,7 +177,7 @@ def adaptive_avg_pool2d_grad(gy, gx):
     oh, ow = gy.shape[2:]
     gx, gy = _planes(gx), _planes(gy)
     for plane in prange(gx.shape[0]):
-        gx[plane] = 0
+        _clear(gx[plane])
         for i in range(oh):
             r0, r1 = _part(i, height, oh)
             for j in range(ow):
@@ -132,20 +199,69 @@ def _rows(x):
 
 
 @inner
+def _clear(x):
+    """x = 0"""
+    every = x.reshape(-1)
+    for i in range(every.size):
+        every[i] = 0
+
+
+@inner
+def _inside(shift, size, stride, windows):
+    """From which window to which a tap, at stride * window + shift, lies within 0:size"""
+    first = max(-(shift // stride), 0)
+    return first, max(min((size - 1 - shift) // stride + 1, windows), first)
+
+
+@inner
+def _copy_tap(x, values, row, rows, oh, ow, first, stride):
+    """values = x[plane, first + stride * (i,j)] for some rows plane, i of windows, -inf outside"""
+    height, width = x.shape[1:]
+    a, b = _inside(first[1], width, stride[1], ow)
+    plane, i = divmod(row, oh)
+    t = 0
+    for _ in range(rows):
+        r = first[0] + i * stride[0]
+        start, stop = (a, b) if 0 <= r < height else (0, 0)
+        for j in range(start):
+            values[t + j] = -np.inf
+        for j in range(start, stop):
+            values[t + j] = x[plane, r, first[1] + j * stride[1]]
+        for j in range(stop, ow):
+            values[t + j] = -np.inf
+        t += ow
+        i += 1
+        if i == oh:
+            plane, i = plane + 1, 0
+
+
+@inner
+def _first_place(x, i, j, kernel_size, stride, padding, dilation):
+    """The place of a window's first tap within x, or -1"""
+    for u in range(kernel_size[0]):
+        for v in range(kernel_size[1]):
+            r = i * stride[0] - padding[0] + u * dilation[0]
+            s = j * stride[1] - padding[1] + v * dilation[1]
+            if 0 <= r < x.shape[0] and 0 <= s < x.shape[1]:
+                return r * x.shape[1] + s
+    return -1
+
+
+@inner
+def _counts(columns, width, kernel_size, stride, padding, count_include_pad):
+    """For each window along a row, how many columns it has for the divisor, at least 1"""
+    for j in range(columns.size):
+        s0, s1, padded = _window(j, width, kernel_size, stride, padding)
+        columns[j] = padded if count_include_pad else max(s1 - s0, 1)
+
+
+@inner
 def _window(i, size, kernel_size, stride, padding):
     """Where window i starts and stops within 0:size, and its length with the padding it covers."""
     start = i * stride - padding
     stop = min(start + kernel_size, size + padding)
     first = max(start, 0)
     return first, max(first, min(stop, size)), stop - start
-
-
-@inner
-def _divisor(rows, columns, padded_area, count_include_pad, divisor_override):
-    """What avg_pool2d divides by. A window of padding alone sums to 0, so any number will do."""
-    if divisor_override:
-        return divisor_override
-    return padded_area if count_include_pad else max(rows * columns, 1)
 
 
 @inner
@@ -158,6 +274,11 @@ def _part(i, size, parts):
 def _sum(x, plane, r0, r1, s0, s1):
     """sum of x[plane,r0:r1,s0:s1]"""
     total = 0.0
+    if s1 - s0 == x.shape[2]:  # whole rows are one
+        every = x[plane, r0:r1].reshape(-1)
+        for k in range(every.size):
+            total += every[k]
+        return total
     for r in range(r0, r1):
         row = x[plane, r, s0:s1]
         for s in range(row.size):

@@ -5,10 +5,12 @@ number of its first block from `state` and leaves there the number of the next o
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, prange
+from ..jit import inner, kernel, prange, threads_for
+from ..tasks import task_kernel
 
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -47,18 +49,27 @@ def pick(words, i):
     return low if i < 2 else high
 
 
-def _draws(state, y, *parameters):
-    return 20 * y.size
+def _uses(state: Any, y: Any, blocks: int) -> tuple[int, Any, Any]:
+    """For a kernel that draws so many blocks: its threads, the seed and the first block."""
+    seed, first = state
+    state[1:] += np.uint64(blocks)
+    return threads_for(20 * y.size), seed, first
 
 
-@kernel(work=_draws, flat=True)
-def uniform(state, y, low, high):
+def uniform(state: Any, y: Any, low: float, high: float) -> None:
     """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
-    seed, first = state[0], state[1]
+    y = y.reshape(-1)
+    threads, seed, first = _uses(state, y, -(-y.nbytes // 16))
+    _uniform(threads, y, seed, first, float(low), float(high))
+
+
+@task_kernel
+def _uniform(thread, threads, y, seed, first, low, high):
+    """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
     each = 4 // (y.itemsize // 4)  # elements from a block
     blocks = (y.size + each - 1) // each
     span = high - low
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         out = y[each * block : each * (block + 1)]
         for i in range(out.size):
@@ -70,15 +81,20 @@ def uniform(state, y, low, high):
                 )
                 unit = bits * 2.0**-53
             out[i] = low + unit * span
-    state[1] = first + np.uint64(blocks)
 
 
-@kernel(work=_draws, flat=True)
-def normal(state, y, mean, std):
+def normal(state: Any, y: Any, mean: float, std: float) -> None:
     """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
-    seed, first = state[0], state[1]
+    y = y.reshape(-1)
+    threads, seed, first = _uses(state, y, -(-y.size // 4))
+    _normal(threads, y, seed, first, float(mean), float(std))
+
+
+@task_kernel
+def _normal(thread, threads, y, seed, first, mean, std):
+    """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
     blocks = (y.size + 3) // 4
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         out = y[4 * block : 4 * (block + 1)]
         for i in range(out.size):
@@ -86,40 +102,48 @@ def normal(state, y, mean, std):
             v = TWO_PI * (pick(words, (i & 2) + 1) * 2.0**-32)
             radius = math.sqrt(-2 * math.log(u))
             out[i] = mean + std * radius * (math.cos(v) if i & 1 == 0 else math.sin(v))
-    state[1] = first + np.uint64(blocks)
 
 
-@kernel(work=_draws, flat=True)
-def integers(state, y, low, high):
+def integers(state: Any, y: Any, low: int, high: int) -> None:
     """y an integer from low to high - 1, of 64 random bits"""
-    seed, first = state[0], state[1]
+    y = y.reshape(-1)
+    threads, seed, first = _uses(state, y, -(-y.size // 2))
+    _integers(threads, y, seed, first, low, np.uint64((high - low) % 2**64))
+
+
+@task_kernel
+def _integers(thread, threads, y, seed, first, low, span):
+    """y an integer from low to low + span - 1, of 64 random bits"""
     blocks = (y.size + 1) // 2
-    span = np.uint64(high - low)
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         out = y[2 * block : 2 * (block + 1)]
         for i in range(out.size):
             bits = (pick(words, 2 * i) << HALF) ^ pick(words, 2 * i + 1)
             out[i] = low + np.int64(bits % span)
-    state[1] = first + np.uint64(blocks)
 
 
-@kernel(work=lambda x, state, y, mask, p: 20 * y.size, flat=True)
-def dropout(x, state, y, mask, p):
+def dropout(x: Any, state: Any, y: Any, mask: Any, p: float) -> None:
     """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
-    seed, first = state[0], state[1]
+    x, y, mask = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
+    threads, seed, first = _uses(state, y, -(-y.size // 4))
+    _dropout(threads, x, seed, first, y, mask, float(p))
+
+
+@task_kernel
+def _dropout(thread, threads, x, seed, first, y, mask, p):
+    """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
     blocks = (y.size + 3) // 4
     scale = y.dtype.type(1 / (1 - p) if p < 1 else 0)
     zero = y.dtype.type(0)
     limit = np.uint64(p * 2.0**32)
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         start = 4 * block
         for i in range(min(4, y.size - start)):
             kept = pick(words, i) >= limit
             mask[start + i] = kept
             y[start + i] = x[start + i] * (scale if kept else zero)
-    state[1] = first + np.uint64(blocks)
 
 
 @kernel(work=lambda gy, mask, gx, p: gx.size, flat=True)

@@ -1,38 +1,53 @@
 """Reductions along dimensions, every sum in a fixed order."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from ..jit import kernel, prange
+from ..jit import inner, kernel, prange
 from .elementwise import quiet
 
-# Columns summed side by side: their running totals stay in the first-level cache.
-BLOCK = 256
+PIECE = 16384
+"""Elements that one task sums."""
+COLUMNS = 512
+"""Columns summed side by side: their running totals stay in the first-level cache."""
 
 
 def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
-    """y = sum of x over dims, divided"""
+    """y = sum of x over dims, divided; of floats the totals are in float64"""
     if x.dtype.kind != "f":
         np.add.reduce(x, axis=dims, dtype=y.dtype, out=y.reshape(_kept(x, dims)))
         return
-    groups = _groups(x, dims)
+    groups = _groups(x.shape, dims)
     if groups is None:
         kept = [d for d in range(x.ndim) if d not in dims]
         x = np.ascontiguousarray(x.transpose(*kept, *dims))
-        groups = (y.size, 1, 1, x.size // max(y.size, 1))
-    _sum(x.reshape(groups), y.reshape(groups[0], groups[2]), divisor)
+        groups = y.size, 1, 1, x.size // max(y.size, 1)
+    outer, summed, columns, inner = groups
+    if inner == 1 < columns:
+        pieces = -(-summed * min(columns, COLUMNS) // PIECE)
+        totals = np.empty((outer, pieces, columns))
+        x, y = x.reshape(outer, summed, columns), y.reshape(outer, columns)
+        _sum_columns(x, totals, y, float(divisor))
+    else:
+        totals = np.empty((outer, summed, columns, -(-inner // PIECE)))
+        _sum_rows(x.reshape(groups), totals, y.reshape(outer, columns), float(divisor))
 
 
 def _kept(x: Any, dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([n for d, n in enumerate(x.shape) if d not in dims])
 
 
-def _groups(x: Any, dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """The shape (kept, summed, kept, summed) that x has when like neighbours are joined, if any."""
+@functools.cache
+def _groups(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """The shape (kept, summed, kept, summed) of x when like neighbours are joined, if it has one.
+
+    What is summed in one stretch comes last.
+    """
     groups = [1, 1, 1, 1]
     at = 0
-    for d, n in enumerate(x.shape):
+    for d, n in enumerate(shape):
         if n == 1:
             continue
         if (at % 2 == 1) != (d in dims):
@@ -40,35 +55,74 @@ def _groups(x: Any, dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
         if at == 4:
             return None
         groups[at] *= n
+    if groups[2] == groups[3] == 1:
+        groups[1], groups[3] = 1, groups[1]
     return groups[0], groups[1], groups[2], groups[3]
 
 
-@kernel(work=lambda x, y, divisor: x.size)
-def _sum(x, y, divisor):
-    """y[i,j] = sum_{k,l} x[i,k,j,l] / divisor, the totals in float64"""
-    kept, summed, columns, inner = x.shape
-    blocks = (columns + BLOCK - 1) // BLOCK
-    for task in prange(kept * blocks):
-        i = task // blocks
-        first = (task - i * blocks) * BLOCK
-        last = min(first + BLOCK, columns)
-        totals = np.zeros(last - first)
-        # totals[j] = sum_{k,l} x[i, k, first + j, l]
-        for k in range(summed):
-            if inner == 1:
-                row = x[i, k, first:last, 0]
-                for j in range(row.size):
-                    totals[j] += row[j]
-            else:
-                for j in range(last - first):
-                    row = x[i, k, first + j]
-                    total = 0.0
-                    for m in range(inner):
-                        total += row[m]
-                    totals[j] += total
-        out = y[i, first:last]
-        for j in range(out.size):
-            out[j] = totals[j] / divisor
+@kernel(work=lambda x, totals, y, divisor: x.size)
+def _sum_rows(x, totals, y, divisor):
+    """y[i,j] = sum_{k,l} x[i,k,j,l] / divisor, by way of the totals of pieces of every row"""
+    outer, summed, columns, inner = x.shape
+    pieces = totals.shape[3]
+    rows, parts = x.reshape(outer * summed * columns, inner), totals.reshape(-1)
+    for task in prange(parts.size):
+        row = task // pieces
+        start = (task - row * pieces) * PIECE
+        piece = rows[row][start : min(start + PIECE, inner)]
+        total = 0.0
+        for i in range(piece.size):
+            total += piece[i]
+        parts[task] = total
+    for i in range(outer):
+        for j in range(columns):
+            total = 0.0
+            for k in range(summed):
+                for piece in range(pieces):
+                    total += totals[i, k, j, piece]
+            y[i, j] = total / divisor
+
+
+@kernel(work=lambda x, totals, y, divisor: x.size)
+def _sum_columns(x, totals, y, divisor):
+    """y[i,j] = sum_k x[i,k,j] / divisor, by way of the totals of pieces of every column"""
+    outer, summed, columns = x.shape
+    pieces, blocks = totals.shape[1], -(-columns // COLUMNS)
+    length = -(-summed // max(pieces, 1))
+    for task in prange(outer * pieces * blocks):
+        i, rest = task // (pieces * blocks), task % (pieces * blocks)
+        piece, first = rest // blocks, rest % blocks * COLUMNS
+        last = min(first + COLUMNS, columns)
+        total = totals[i, piece][first:last]
+        add_columns(x[i][piece * length : (piece + 1) * length], first, total)
+        if pieces == 1:
+            out = y[i][first:last]
+            for j in range(out.size):
+                out[j] = total[j] / divisor
+    if pieces != 1:
+        for i in range(outer):
+            for j in range(columns):
+                total = 0.0
+                for piece in range(pieces):
+                    total += totals[i, piece, j]
+                y[i, j] = total / divisor
+
+
+@inner
+def add_columns(x, first, y):
+    """y[j] = sum_k x[k,first+j], of four rows at a time"""
+    last, fours = first + y.size, x.shape[0] // 4
+    for j in range(y.size):
+        y[j] = 0.0
+    for k in range(fours):
+        a, b = x[4 * k][first:last], x[4 * k + 1][first:last]
+        c, d = x[4 * k + 2][first:last], x[4 * k + 3][first:last]
+        for j in range(y.size):
+            y[j] += (np.float64(a[j]) + b[j]) + (np.float64(c[j]) + d[j])
+    for k in range(4 * fours, x.shape[0]):
+        a = x[k][first:last]
+        for j in range(y.size):
+            y[j] += a[j]
 
 
 def amax(x: Any, y: Any, dims: tuple[int, ...]) -> None:

@@ -1,0 +1,413 @@
+"""Winograd's convolution F(2x2, 3x3): 16 products where four sums of nine terms have 36.
+
+For a 4 x 4 tile d of the source and a filter g, the 2 x 2 results are
+
+    A^T [ (G g G^T) * (B^T d B) ] A        * element by element
+
+    B^T = 1  0 -1  0     G = 1    0    0      A^T = 1  1  1  0
+          0  1  1  0         1/2  1/2  1/2          0  1 -1 -1
+          0 -1  1  0         1/2 -1/2  1/2
+          0  1  0 -1         0    0    1
+
+so that over many channels each of the 16 *points* is a matrix product. Lanes are neighbouring
+tiles. The gradient of the weight is the adjoint, G^T [sum over tiles of (A gy A^T) * (B^T d B)] G.
+All factors are 1 or 1/2: the error is that of the direct sum.
+
+A task takes some rows of tiles, of one image or several. `memories` has a row for each thread.
+Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015).
+"""
+
+import numpy as np
+
+from ..jit import inner
+from ..tasks import task_kernel
+from .conv_direct import FOUR, WIDE, plain_sum
+from .simd import (
+    add_tile,
+    broadcast,
+    lanes,
+    load,
+    multiply_add,
+    row_offsets,
+    store,
+    store_interleaved,
+    store_parted,
+    store_tile,
+    transpose,
+    zero_tile,
+)
+
+POINTS = 16
+OUTPUTS = 32  # channels of the target whose products are in memory at once
+
+
+@task_kernel
+def winograd_weights(thread, threads, weight, points, target_step, source_step, turned):
+    """points[e,t,s] = (G g G^T)[e], g the filter from source s to target t, turned or not"""
+    _, targets, sources = points.shape
+    flat = points.reshape(-1)
+    size = targets * sources
+    vector = lanes(points)
+    g, half = np.empty(9 * vector, points.dtype), np.empty(12 * vector, points.dtype)
+    spread = np.empty(POINTS * vector, points.dtype)
+    tasks = (sources + vector - 1) // vector
+    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
+        first = task * vector
+        count = min(vector, sources - first)
+        for t in range(targets):
+            for lane in range(vector):
+                source = first + min(lane, count - 1)
+                filter = weight[t * target_step + source * source_step :]
+                for k in range(9):
+                    g[k * vector + lane] = filter[8 - k if turned else k]
+            for v in range(3):
+                _spread(g, v * vector, 3 * vector, half, v * vector, 3 * vector)
+            for u in range(4):
+                _spread(half, 3 * u * vector, vector, spread, 4 * u * vector, vector)
+            for e in range(POINTS):
+                row = flat[e * size + t * sources + first :]
+                for lane in range(count):
+                    row[lane] = spread[e * vector + lane]
+
+
+@inner
+def _spread(g, i, step, out, j, out_step):
+    """G g: three vectors into four"""
+    a, b, c = load(g, i), load(g, i + step), load(g, i + 2 * step)
+    both, middle = (a + c) * 0.5, b * 0.5
+    store(a, out, j)
+    store(both + middle, out, j + out_step)
+    store(both - middle, out, j + 2 * out_step)
+    store(c, out, j + 3 * out_step)
+
+
+@task_kernel
+def winograd(thread, threads, x, points, bias, y, memories, top, left, task_rows):
+    """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+u-top,j+v-left] w[o,c,u,v]; points are of w"""
+    batch, channels, height, width = x.shape
+    outputs, high, wide = y.shape[1:]
+    down, across = (high + 1) // 2, (wide + 1) // 2
+    x, y, points = x.reshape(-1), y.reshape(-1), points.reshape(-1)
+    vector = lanes(x)
+    padded = _padded(task_rows * across, vector)
+    memory = memories[thread]
+    spread = memory
+    products = memory[POINTS * channels * padded :]
+    strip = products[POINTS * OUTPUTS * padded :]
+    full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 1)
+    rows = batch * down
+    tasks = (rows + task_rows - 1) // task_rows
+    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
+        first, last = task * task_rows, min(rows, (task + 1) * task_rows)
+        for c in range(channels):
+            _spread_tiles(
+                x, c, channels, height, width, top, left, first, last, down, across,
+                strip, spread, c * padded, channels * padded,
+            )  # fmt: skip
+        vectors = ((last - first) * across + vector - 1) // vector
+        for o in range(0, outputs, OUTPUTS):
+            some = min(OUTPUTS, outputs - o)
+            for e in range(POINTS):
+                for k in range(0, some, 4):
+                    at = (e * outputs + o + k) * channels
+                    to = (e * OUTPUTS + k) * padded
+                    v = 0
+                    while v + FOUR <= vectors:
+                        place = e * channels * padded + v * vector
+                        _multiply(full, points, at, channels, spread, place, padded,
+                                  products, to + v * vector)  # fmt: skip
+                        v += FOUR
+                    while v < vectors:
+                        place = e * channels * padded + v * vector
+                        _multiply(rest, points, at, channels, spread, place, padded,
+                                  products, to + v * vector)  # fmt: skip
+                        v += 1
+            for k in range(some):
+                for row in range(first, last):
+                    n, r = row // down, row % down
+                    to = ((n * outputs + o + k) * high + 2 * r) * wide
+                    _join_tiles(products, k * padded + (row - first) * across, OUTPUTS * padded,
+                                across, bias, o + k, y, to, min(2, high - 2 * r), wide,
+                                strip)  # fmt: skip
+
+
+@inner
+def _padded(tiles, vector):
+    """Elements for a line of tiles, and for what the last vector writes beyond them."""
+    return (tiles + 2 * vector - 1) // vector * vector
+
+
+@inner
+def _multiply(shape, points, at, channels, spread, place, padded, products, to):
+    """products[to + m*padded + p] = sum_c points[at + m*channels + c] spread[place + c*padded + p],
+    p up to the tile's width"""
+    vector = lanes(points)
+    tile = shape
+    for c in range(channels):
+        tile = multiply_add(tile, points, at + c, channels, spread, place + c * padded, vector)
+    store_tile(tile, products, to, padded, vector)
+
+
+@inner
+def _spread_tiles(
+    x, c, channels, height, width, top, left, first, last, down, across,
+    strip, spread, to, point,
+):  # fmt: skip
+    """spread[to + e*point + tile] = (B^T d B)[e] of channel c for the tiles of some rows
+
+    A vector that begins near a row's end writes beyond it, where the next row is then written.
+    """
+    vector = lanes(x)
+    line = across + 1 + vector
+    row = first
+    while row < last:
+        n, r = row // down, row % down
+        count = min(last - row, down - r)  # rows of tiles in this image
+        at = (n * channels + c) * height * width
+        _part_columns(x, at, height, width, 2 * r - top, 2 * count + 2, left, strip, line)
+        for k in range(count):
+            for q in range(0, across, vector):
+                even = 2 * k * 2 * line + q
+                odd = even + line
+                _spread_tile(strip, even, odd, 2 * line, spread,
+                             to + (row - first + k) * across + q, point)  # fmt: skip
+        row += count
+
+
+@inner
+def _part_columns(x, at, height, width, i0, count, left, strip, line):
+    """strip[k, parity, q] = x[i0 + k, 2q + parity - left] for k < count, 0 outside x"""
+    vector = lanes(x)
+    blank = strip[: 2 * count * line]
+    for i in range(blank.size):
+        blank[i] = 0
+    pairs = width // 2
+    for k in range(max(0, -i0), min(count, height - i0)):
+        source = at + (i0 + k) * width
+        # x[2q] and x[2q + 1] go to one plane's q + a and the other's q + b.
+        even, odd = 2 * k * line, (2 * k + 1) * line
+        if left % 2 == 0:
+            to_first, to_second = even + left // 2, odd + left // 2
+        else:
+            to_first, to_second = odd + left // 2, even + (left + 1) // 2
+        if pairs >= vector:
+            for j in range(0, pairs, vector):
+                q = min(j, pairs - vector)
+                store_parted(x, source + 2 * q, strip, to_first + q, strip, to_second + q)
+        else:
+            for q in range(pairs):
+                strip[to_first + q] = x[source + 2 * q]
+                strip[to_second + q] = x[source + 2 * q + 1]
+        if width % 2 == 1:
+            strip[to_first + pairs] = x[source + width - 1]
+
+
+@inner
+def _spread_tile(strip, even, odd, step, spread, to, point):
+    """(B^T d B) for a vector of tiles whose rows lie `step` apart"""
+    a0, a1, a2, a3 = _differences(
+        load(strip, even), load(strip, even + step),
+        load(strip, even + 2 * step), load(strip, even + 3 * step),
+    )  # fmt: skip
+    b0, b1, b2, b3 = _differences(
+        load(strip, odd), load(strip, odd + step),
+        load(strip, odd + 2 * step), load(strip, odd + 3 * step),
+    )  # fmt: skip
+    c0, c1, c2, c3 = _differences(
+        load(strip, even + 1), load(strip, even + 1 + step),
+        load(strip, even + 1 + 2 * step), load(strip, even + 1 + 3 * step),
+    )  # fmt: skip
+    d0, d1, d2, d3 = _differences(
+        load(strip, odd + 1), load(strip, odd + 1 + step),
+        load(strip, odd + 1 + 2 * step), load(strip, odd + 1 + 3 * step),
+    )  # fmt: skip
+    _store_four(_differences(a0, b0, c0, d0), spread, to, point)
+    _store_four(_differences(a1, b1, c1, d1), spread, to + 4 * point, point)
+    _store_four(_differences(a2, b2, c2, d2), spread, to + 8 * point, point)
+    _store_four(_differences(a3, b3, c3, d3), spread, to + 12 * point, point)
+
+
+@inner
+def _differences(a, b, c, d):
+    """B^T d"""
+    return a - c, b + c, c - b, b - d
+
+
+@inner
+def _store_four(vectors, y, to, step):
+    store(vectors[0], y, to)
+    store(vectors[1], y, to + step)
+    store(vectors[2], y, to + 2 * step)
+    store(vectors[3], y, to + 3 * step)
+
+
+@inner
+def _join_tiles(products, at, point, across, bias, o, y, to, rows, wide, buffer):
+    """y[to + i*wide + j] = bias[o] + (A^T m A)[i % 2, j % 2] for a row of tiles"""
+    vector = lanes(y)
+    shift = broadcast(bias, o)
+    for q in range(0, across, vector):
+        a0, a1 = _sums(products, at + q, 4 * point)
+        b0, b1 = _sums(products, at + q + point, 4 * point)
+        c0, c1 = _sums(products, at + q + 2 * point, 4 * point)
+        d0, d1 = _sums(products, at + q + 3 * point, 4 * point)
+        columns = wide - 2 * q
+        if columns >= 2 * vector:
+            store_interleaved(a0 + b0 + c0 + shift, b0 - c0 - d0 + shift, y, to + 2 * q)
+            if rows > 1:
+                store_interleaved(a1 + b1 + c1 + shift, b1 - c1 - d1 + shift, y, to + wide + 2 * q)
+        else:
+            store_interleaved(a0 + b0 + c0 + shift, b0 - c0 - d0 + shift, buffer, 0)
+            store_interleaved(a1 + b1 + c1 + shift, b1 - c1 - d1 + shift, buffer, 2 * vector)
+            for i in range(rows):
+                row, part = y[to + i * wide + 2 * q :], buffer[2 * i * vector :]
+                for j in range(columns):
+                    row[j] = part[j]
+
+
+@inner
+def _sums(m, at, step):
+    """A^T m: four vectors into two"""
+    a, b, c, d = load(m, at), load(m, at + step), load(m, at + 2 * step), load(m, at + 3 * step)
+    return a + b + c, b - c - d
+
+
+@task_kernel
+def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top, left, task_rows):
+    """sums[part,split,e,c,o] = sum over the part's tiles of (A gy A^T)[e] (B^T d B)[e], and
+    bias_sums[part,o] = the sum of gy over its rows
+
+    A part is some of all rows of tiles, a split some of the outputs; `winograd_collect` makes the
+    gradient of it.
+    """
+    batch, channels, height, width = x.shape
+    outputs, high, wide = gy.shape[1:]
+    parts, splits, _, padded_channels, some = sums.shape
+    down, across = (high + 1) // 2, (wide + 1) // 2
+    x, gy = x.reshape(-1), gy.reshape(-1)
+    vector = lanes(x)
+    padded = _padded(task_rows * across, vector)
+    spread = memories[thread]
+    slopes = spread[POINTS * channels * padded :]
+    strip = slopes[POINTS * some * padded :]
+    # Channels are taken in whole tiles, of which the last repeats the last channel.
+    places = np.empty(padded_channels, np.int64)
+    for c in range(padded_channels):
+        places[c] = min(c, channels - 1) * padded
+    shape = zero_tile(x, WIDE, 2)
+    rows = batch * down
+    tasks = parts * splits
+    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
+        part, split = task // splits, task % splits
+        total = sums[part, split].reshape(-1)
+        for i in range(total.size):
+            total[i] = 0
+        if bias_sums.size > 0:
+            for o in range(split * some, min(outputs, (split + 1) * some)):
+                bias_sums[part, o] = 0
+        end = (part + 1) * rows // parts
+        for first in range(part * rows // parts, end, task_rows):
+            last = min(end, first + task_rows)
+            for c in range(channels):
+                _spread_tiles(
+                    x, c, channels, height, width, top, left, first, last, down, across,
+                    strip, spread, c * padded, channels * padded,
+                )  # fmt: skip
+            for o in range(0, some, vector):
+                begin = split * some + o
+                here = min(vector, outputs - begin)
+                _spread_slopes(gy, begin, here, outputs, high, wide, first, last, down, across,
+                               strip, slopes, o, some, padded * some,
+                               bias_sums, part)  # fmt: skip
+            tiles = (last - first) * across
+            for e in range(POINTS):
+                for c in range(0, padded_channels, WIDE):
+                    offsets = row_offsets(shape, places, c)
+                    for o in range(0, some, 2 * vector):
+                        tile = shape
+                        at, step = e * channels * padded, e * padded * some + o
+                        for p in range(tiles):
+                            tile = multiply_add(
+                                tile, spread, at + p, offsets, slopes, step + p * some, vector
+                            )
+                        place = (e * padded_channels + c) * some + o
+                        add_tile(tile, total, place, some, vector)
+
+
+@inner
+def _spread_slopes(
+    gy, o, count, outputs, high, wide, first, last, down, across, strip, slopes, to, some, point,
+    bias_sums, part,
+):  # fmt: skip
+    """slopes[e, tile, to + k] = (A gy A^T)[e] of channel o + k for the tiles of some rows"""
+    vector = lanes(gy)
+    line = across + vector
+    turned = strip[4 * line :]
+    for row in range(first, last):
+        n, r = row // down, row % down
+        for k in range(count):
+            at = (n * outputs + o + k) * high * wide
+            if bias_sums.size > 0:
+                pixels = gy[at + 2 * r * wide :]
+                bias_sums[part, o + k] += plain_sum(pixels, min(2, high - 2 * r) * wide)
+            _part_columns(gy, at, high, wide, 2 * r, 2, 0, strip, line)
+            step = vector * line
+            for q in range(0, across, vector):
+                y0, y1 = load(strip, q), load(strip, line + q)
+                z0, z1 = load(strip, 2 * line + q), load(strip, 3 * line + q)
+                place = k * line + q
+                _slope_line(y0, y1, turned, place, step)
+                _slope_line(y0 + z0, y1 + z1, turned, place + 4 * step, step)
+                _slope_line(y0 - z0, y1 - z1, turned, place + 8 * step, step)
+                _slope_line(z0 * -1.0, z1 * -1.0, turned, place + 12 * step, step)
+        for e in range(POINTS):
+            for q in range(0, across, vector):
+                place = e * point + ((row - first) * across + q) * some + to
+                tiles = min(vector, across - q)
+                transpose(turned, e * vector * line + q, line, count, slopes, place, some, tiles)
+
+
+@inner
+def _slope_line(a, b, out, to, step):
+    """A y: two vectors into four"""
+    _store_four((a, a + b, a - b, b * -1.0), out, to, step)
+
+
+@task_kernel
+def winograd_collect(thread, threads, sums, gw):
+    """gw[o,c] = G^T [sum over parts of sums[part,..,c,o]] G"""
+    parts, splits, _, padded_channels, some = sums.shape
+    outputs, channels = gw.shape[:2]
+    vector = lanes(gw)
+    flat, weights = sums.reshape(-1), gw.reshape(-1)
+    whole = np.empty(POINTS * vector, gw.dtype)
+    half, g = np.empty(12 * vector, gw.dtype), np.empty(9 * vector, gw.dtype)
+    for c in range(thread * channels // threads, (thread + 1) * channels // threads):
+        for split in range(splits):
+            for o in range(0, min(some, outputs - split * some), vector):
+                for e in range(POINTS):
+                    place = ((split * POINTS + e) * padded_channels + c) * some + o
+                    total = load(flat, place)
+                    for part in range(1, parts):
+                        more = part * splits * POINTS * padded_channels * some
+                        total = total + load(flat, more + place)
+                    store(total, whole, e * vector)
+                for u in range(4):
+                    _collect(whole, 4 * u * vector, vector, half, 3 * u * vector, vector)
+                for v in range(3):
+                    _collect(half, v * vector, 3 * vector, g, v * vector, 3 * vector)
+                begin = split * some + o
+                for lane in range(min(vector, outputs - begin)):
+                    filter = weights[((begin + lane) * channels + c) * 9 :]
+                    for k in range(9):
+                        filter[k] = g[k * vector + lane]
+
+
+@inner
+def _collect(u, i, step, out, j, out_step):
+    """G^T u: four vectors into three"""
+    a, b, c, d = load(u, i), load(u, i + step), load(u, i + 2 * step), load(u, i + 3 * step)
+    both = (b + c) * 0.5
+    store(a + both, out, j)
+    store((b - c) * 0.5, out, j + out_step)
+    store(both + d, out, j + 2 * out_step)

@@ -1,0 +1,594 @@
+"""Vectors and tiles of vectors that stay in registers: what the fast kernels are built from.
+
+A *vector* holds as many elements as a register of the processor: `VECTOR_BYTES` of them. A *tile*
+is rows x columns of vectors, the running sums of a small matrix product. As long as they, the
+vectors of one row and one more fit into the `REGISTERS`, nothing but the operands goes through
+memory, and the processor can multiply and add in every cycle.
+
+The functions are Numba intrinsics: each writes the LLVM instructions for itself into the kernel
+that calls it. They take flat arrays with offsets into them, counted in elements, and check no
+bounds. The offsets of a tile's rows or columns are one number, the step from each to the next, or a
+tuple with one for each.
+"""
+
+import operator
+import platform
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, overload, register_model
+
+intrinsic: Any = numba_intrinsic  # as it is called: without the typing context
+
+_PROBE = """
+define void @probe(ptr %x) {
+  %a = load <16 x float>, ptr %x
+  %b = fadd <16 x float> %a, %a
+  store <16 x float> %b, ptr %x
+  ret void
+}
+"""
+
+
+def _processor():
+    """The width in bytes and the number of the vector registers that Numba compiles for.
+
+    Read off the code that LLVM makes of a sum of sixteen floats for Numba's processor, which
+    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES may narrow: a name alone implies features that no list
+    tells.
+    """
+    triple, processor, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(processor, features)
+    code = machine.emit_assembly(llvm.parse_assembly(_PROBE))
+    if "zmm" in code:  # AVX-512
+        return 64, 32
+    if "ymm" in code:  # AVX, AVX2
+        return 32, 16
+    return 16, 32 if platform.machine().lower() in ("aarch64", "arm64") else 16
+
+
+VECTOR_BYTES, REGISTERS = _processor()
+
+INDEX = ir.IntType(64)
+INT32 = ir.IntType(32)
+
+
+class Vector(types.Type):
+    """Numba's type of one register of elements."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        super().__init__(name=f"vector({dtype})")
+
+
+class Tile(types.Type):
+    """Numba's type of rows x columns of vectors."""
+
+    def __init__(self, dtype, rows, columns):
+        self.dtype, self.rows, self.columns = dtype, rows, columns
+        super().__init__(name=f"tile({dtype}, {rows}, {columns})")
+
+
+def _kind(dtype):
+    """LLVM's type of a vector of elements."""
+    element = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+    return ir.VectorType(element, VECTOR_BYTES * 8 // dtype.bitwidth)
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _kind(fe_type.dtype))
+
+
+@register_model(Tile)
+class TileModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        count = fe_type.rows * fe_type.columns
+        super().__init__(manager, fe_type, ir.LiteralStructType([_kind(fe_type.dtype)] * count))
+
+
+# What the intrinsics below write their instructions with.
+
+
+def _pointer(context, builder, array_type, array, index):
+    """The address of element `index` of a flat array."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
+def _size(kind):
+    return 4 if isinstance(kind.element, ir.FloatType) else 8
+
+
+def _load(builder, kind, pointer):
+    """The vector at an address, which need be aligned to its elements only."""
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_size(kind))
+
+
+def _store(builder, value, pointer):
+    place = builder.bitcast(pointer, value.type.as_pointer())
+    builder.store(value, place, align=_size(value.type))
+
+
+def _filled(builder, kind, scalar):
+    """A vector of one value."""
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, scalar, INT32(0))
+    zeros = ir.Constant(ir.VectorType(INT32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(first, nothing, zeros)
+
+
+def _shuffle(builder, a, b, lanes):
+    mask = ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes))
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _multiply_add(builder, a, b, c):
+    """a b + c, in one instruction and with one rounding where the processor has it."""
+    name = f"llvm.fmuladd.v{a.type.count}f{8 * _size(a.type)}"
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, c])
+
+
+def _in_order(builder, vector):
+    """The vector itself; no load that follows is moved before the instruction that made it.
+
+    LLVM would load the operands of many rows, or of several steps of a loop, before it uses the
+    first, and for these there are no registers. An empty piece of assembly stands in its way.
+    """
+    register = "w" if platform.machine().lower() in ("aarch64", "arm64") else "v"
+    kind = ir.FunctionType(vector.type, [vector.type])
+    constraint = f"={register},0,~{{memory}}"
+    return builder.asm(kind, "", constraint, [vector], side_effect=True)
+
+
+def _is_index(kind):
+    kinds: Any = kind if isinstance(kind, types.BaseTuple) else [kind]
+    return all(isinstance(k, types.Integer) for k in kinds)
+
+
+def _step(context, builder, kind, steps, i):
+    """Offset i of a tile's rows or columns."""
+    if isinstance(kind, types.BaseTuple):
+        return context.cast(builder, builder.extract_value(steps, i), kind[i], types.int64)
+    return builder.mul(context.cast(builder, steps, kind, types.int64), INDEX(i))
+
+
+def _index(context, builder, kind, value):
+    return context.cast(builder, value, kind, types.int64)
+
+
+def _vectors(builder, tile_type, tile):
+    return [builder.extract_value(tile, i) for i in range(tile_type.rows * tile_type.columns)]
+
+
+def _tile(builder, vectors):
+    value = ir.Constant(ir.LiteralStructType([v.type for v in vectors]), ir.Undefined)
+    for i, vector in enumerate(vectors):
+        value = builder.insert_value(value, vector, i)
+    return value
+
+
+@intrinsic
+def lanes(typingctx, x):
+    """How many elements of x's type a vector holds."""
+
+    def codegen(context, builder, signature, args):
+        return INDEX(_kind(x.dtype).count)
+
+    return types.int64(x), codegen
+
+
+@intrinsic
+def entry(typingctx, table, i):
+    """table[i] for 0 <= i: without the test for an index that counts from the end"""
+
+    def codegen(context, builder, signature, args):
+        index = _index(context, builder, i, args[1])
+        return builder.load(_pointer(context, builder, table, args[0], index))
+
+    return table.dtype(table, i), codegen
+
+
+# Tiles.
+
+
+@intrinsic(prefer_literal=True)
+def zero_tile(typingctx, x, rows, columns):
+    """A tile of zeros of x's type; rows and columns are literals."""
+    result = Tile(x.dtype, rows.literal_value, columns.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(signature.return_type), None)
+
+    return result(x, rows, columns), codegen
+
+
+@intrinsic
+def row_tile(typingctx, like, x, i):
+    """tile[m,n] = the vector x[i + n*lanes :], alike in all rows; the shape is another tile's"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(like.dtype)
+        first = _pointer(context, builder, x, args[1], _index(context, builder, i, args[2]))
+        row = [
+            _load(builder, kind, builder.gep(first, [INDEX(n * kind.count)]))
+            for n in range(like.columns)
+        ]
+        return _tile(builder, row * like.rows)
+
+    return like(like, x, i), codegen
+
+
+@intrinsic
+def column_tile(typingctx, like, x, i):
+    """tile[m,n] = a vector of x[i + m], alike in all columns; the shape is another tile's"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(like.dtype)
+        first = _pointer(context, builder, x, args[1], _index(context, builder, i, args[2]))
+        vectors = []
+        for m in range(like.rows):
+            value = builder.load(builder.gep(first, [INDEX(m)]))
+            vectors += [_filled(builder, kind, value)] * like.columns
+        return _tile(builder, vectors)
+
+    return like(like, x, i), codegen
+
+
+def _extent(name):
+    """An intrinsic for the rows or columns of a tile's shape."""
+
+    def count(typingctx, tile):
+        def codegen(context, builder, signature, args):
+            return INDEX(getattr(tile, name))
+
+        return types.int64(tile), codegen
+
+    return count
+
+
+def _offsets(name):
+    """An intrinsic for as many entries of a table as a tile has rows or columns."""
+
+    def take(typingctx, tile, table, i):
+        count = getattr(tile, name)
+
+        def codegen(context, builder, signature, args):
+            first = _pointer(context, builder, table, args[1], _index(context, builder, i, args[2]))
+            values = [builder.load(builder.gep(first, [INDEX(k)])) for k in range(count)]
+            return context.make_tuple(builder, signature.return_type, values)
+
+        return types.UniTuple(table.dtype, count)(tile, table, i), codegen
+
+    return take
+
+
+@intrinsic
+def tile_rows(typingctx, tile):
+    """How many rows of vectors a tile has."""
+    return _extent("rows")(typingctx, tile)
+
+
+@intrinsic
+def tile_columns(typingctx, tile):
+    """How many columns of vectors a tile has."""
+    return _extent("columns")(typingctx, tile)
+
+
+@intrinsic
+def row_offsets(typingctx, tile, table, i):
+    """(table[i], table[i + 1], ...), one for each row of the tile"""
+    return _offsets("rows")(typingctx, tile, table, i)
+
+
+@intrinsic
+def column_offsets(typingctx, tile, table, i):
+    """(table[i], table[i + 1], ...), one for each column of the tile"""
+    return _offsets("columns")(typingctx, tile, table, i)
+
+
+@intrinsic
+def multiply_add(typingctx, tile, a, i, rows, b, j, columns):
+    """tile[m,n] + a[i + rows(m)] * the vector b[j + columns(n) :]"""
+    if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        tile_value, a_value, i_value, row_steps, b_value, j_value, column_steps = args
+        kind = _kind(tile.dtype)
+        sums = _vectors(builder, tile, tile_value)
+        left = _pointer(context, builder, a, a_value, _index(context, builder, i, i_value))
+        right = _pointer(context, builder, b, b_value, _index(context, builder, j, j_value))
+        row = []
+        for n in range(tile.columns):
+            step = _step(context, builder, columns, column_steps, n)
+            row.append(_load(builder, kind, builder.gep(right, [step])))
+        for m in range(tile.rows):
+            step = _step(context, builder, rows, row_steps, m)
+            factor = _filled(builder, kind, builder.load(builder.gep(left, [step])))
+            for n in range(tile.columns):
+                at = m * tile.columns + n
+                sums[at] = _multiply_add(builder, factor, row[n], sums[at])
+                sums[at] = _in_order(builder, sums[at])
+        return _tile(builder, sums)
+
+    return tile(tile, a, i, rows, b, j, columns), codegen
+
+
+@intrinsic
+def dot(typingctx, tile, a, i, rows, b, j, columns):
+    """tile[m,n] + a[i + rows(m) :] * b[j + columns(n) :], lane by lane"""
+    if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        tile_value, a_value, i_value, row_steps, b_value, j_value, column_steps = args
+        kind = _kind(tile.dtype)
+        sums = _vectors(builder, tile, tile_value)
+        first = _pointer(context, builder, a, a_value, _index(context, builder, i, i_value))
+        second = _pointer(context, builder, b, b_value, _index(context, builder, j, j_value))
+
+        def row(m):
+            step = _step(context, builder, rows, row_steps, m)
+            return _load(builder, kind, builder.gep(first, [step]))
+
+        def column(n):
+            step = _step(context, builder, columns, column_steps, n)
+            return _load(builder, kind, builder.gep(second, [step]))
+
+        # Of the two, the fewer stay in registers while the others pass by.
+        if tile.rows < tile.columns:
+            kept = [row(m) for m in range(tile.rows)]
+            for n in range(tile.columns):
+                passing = column(n)
+                for m in range(tile.rows):
+                    at = m * tile.columns + n
+                    sums[at] = _multiply_add(builder, kept[m], passing, sums[at])
+                    sums[at] = _in_order(builder, sums[at])
+        else:
+            kept = [column(n) for n in range(tile.columns)]
+            for m in range(tile.rows):
+                passing = row(m)
+                for n in range(tile.columns):
+                    at = m * tile.columns + n
+                    sums[at] = _multiply_add(builder, passing, kept[n], sums[at])
+                    sums[at] = _in_order(builder, sums[at])
+        return _tile(builder, sums)
+
+    return tile(tile, a, i, rows, b, j, columns), codegen
+
+
+def _writes(combine):
+    """An intrinsic that writes a tile to y[i + rows(m) + columns(n) :]."""
+
+    def write(typingctx, tile, y, i, rows, columns):
+        if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
+            return None
+
+        def codegen(context, builder, signature, args):
+            tile_value, y_value, i_value, row_steps, column_steps = args
+            vectors = _vectors(builder, tile, tile_value)
+            first = _pointer(context, builder, y, y_value, _index(context, builder, i, i_value))
+            for m in range(tile.rows):
+                row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
+                for n in range(tile.columns):
+                    place = builder.gep(row, [_step(context, builder, columns, column_steps, n)])
+                    _store(builder, combine(builder, vectors[m * tile.columns + n], place), place)
+            return context.get_dummy_value()
+
+        return types.void(tile, y, i, rows, columns), codegen
+
+    return write
+
+
+@intrinsic
+def store_tile(typingctx, tile, y, i, rows, columns):
+    """y[i + rows(m) + columns(n) :] = the vector tile[m,n]"""
+    return _writes(lambda builder, vector, place: vector)(typingctx, tile, y, i, rows, columns)
+
+
+@intrinsic
+def add_tile(typingctx, tile, y, i, rows, columns):
+    """y[i + rows(m) + columns(n) :] += the vector tile[m,n]"""
+    return _writes(
+        lambda builder, vector, place: builder.fadd(_load(builder, vector.type, place), vector)
+    )(typingctx, tile, y, i, rows, columns)
+
+
+@intrinsic
+def store_sums(typingctx, tile, y, i, rows, columns):
+    """y[i + rows(m) + columns(n)] = the sum of the lanes of tile[m,n], by halves"""
+
+    def codegen(context, builder, signature, args):
+        tile_value, y_value, i_value, row_steps, column_steps = args
+        vectors = _vectors(builder, tile, tile_value)
+        first = _pointer(context, builder, y, y_value, _index(context, builder, i, i_value))
+        for m in range(tile.rows):
+            row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
+            for n in range(tile.columns):
+                value = vectors[m * tile.columns + n]
+                while value.type.count > 1:
+                    half = value.type.count // 2
+                    low = _shuffle(builder, value, value, range(half))
+                    high = _shuffle(builder, value, value, range(half, 2 * half))
+                    value = builder.fadd(low, high)
+                place = builder.gep(row, [_step(context, builder, columns, column_steps, n)])
+                builder.store(builder.extract_element(value, INT32(0)), place)
+        return context.get_dummy_value()
+
+    return types.void(tile, y, i, rows, columns), codegen
+
+
+# A square of vectors.
+
+
+def _transposed(builder, rows):
+    """The transpose of as many vectors as they have lanes: step by step, blocks change places."""
+    count = len(rows)
+    distance = 1
+    while distance < count:
+        low = [i if not i & distance else count + i - distance for i in range(count)]
+        high = [i + distance if not i & distance else count + i for i in range(count)]
+        for i in range(count):
+            if not i & distance:
+                a, b = rows[i], rows[i + distance]
+                rows[i] = _shuffle(builder, a, b, low)
+                rows[i + distance] = _shuffle(builder, a, b, high)
+        distance *= 2
+    return rows
+
+
+@intrinsic
+def transpose(typingctx, x, i, x_step, x_count, y, j, y_step, y_count):
+    """y[j + q*y_step + p] = x[i + p*x_step + q] for p < lanes, q < y_count <= lanes
+
+    Of x only the rows p < x_count are read; beyond, y gets copies of the last.
+    """
+
+    def codegen(context, builder, signature, args):
+        args = [
+            value if k in (0, 4) else _index(context, builder, kind, value)
+            for k, (kind, value) in enumerate(zip(signature.args, args))
+        ]
+        x_value, i_value, x_rows, x_last, y_value, j_value, y_rows, y_last = args
+        kind = _kind(x.dtype)
+        source = _pointer(context, builder, x, x_value, i_value)
+        target = _pointer(context, builder, y, y_value, j_value)
+        last = builder.sub(x_last, INDEX(1))
+        rows = []
+        for p in range(kind.count):
+            inside = builder.icmp_signed("<", INDEX(p), x_last)
+            row = builder.mul(builder.select(inside, INDEX(p), last), x_rows)
+            rows.append(_load(builder, kind, builder.gep(source, [row])))
+        for q, row in enumerate(_transposed(builder, rows)):
+            with builder.if_then(builder.icmp_signed("<", INDEX(q), y_last)):
+                _store(builder, row, builder.gep(target, [builder.mul(y_rows, INDEX(q))]))
+        return context.get_dummy_value()
+
+    return types.void(x, i, x_step, x_count, y, j, y_step, y_count), codegen
+
+
+# Arithmetic with single vectors.
+
+
+@intrinsic
+def load(typingctx, x, i):
+    """The vector x[i :]"""
+
+    def codegen(context, builder, signature, args):
+        index = _index(context, builder, i, args[1])
+        return _load(builder, _kind(x.dtype), _pointer(context, builder, x, args[0], index))
+
+    return Vector(x.dtype)(x, i), codegen
+
+
+@intrinsic
+def store(typingctx, vector, y, i):
+    """y[i :] = the vector"""
+
+    def codegen(context, builder, signature, args):
+        index = _index(context, builder, i, args[2])
+        _store(builder, args[0], _pointer(context, builder, y, args[1], index))
+        return context.get_dummy_value()
+
+    return types.void(vector, y, i), codegen
+
+
+@intrinsic
+def broadcast(typingctx, x, i):
+    """A vector of x[i]"""
+
+    def codegen(context, builder, signature, args):
+        index = _index(context, builder, i, args[1])
+        value = builder.load(_pointer(context, builder, x, args[0], index))
+        return _filled(builder, _kind(x.dtype), value)
+
+    return Vector(x.dtype)(x, i), codegen
+
+
+@intrinsic
+def store_interleaved(typingctx, even, odd, y, i):
+    """y[i + 2k] = even[k], y[i + 2k + 1] = odd[k]"""
+
+    def codegen(context, builder, signature, args):
+        count = args[0].type.count
+        first = _pointer(context, builder, y, args[2], _index(context, builder, i, args[3]))
+        for half in range(2):
+            start = half * count // 2
+            both = [start + k // 2 + count * (k % 2) for k in range(count)]
+            vector = _shuffle(builder, args[0], args[1], both)
+            _store(builder, vector, builder.gep(first, [INDEX(half * count)]))
+        return context.get_dummy_value()
+
+    return types.void(even, odd, y, i), codegen
+
+
+@intrinsic
+def store_parted(typingctx, x, i, even, j, odd, k):
+    """even[j + q], odd[k + q] = x[i + 2q], x[i + 2q + 1] for q < lanes"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(x.dtype)
+        first = _pointer(context, builder, x, args[0], _index(context, builder, i, args[1]))
+        low = _load(builder, kind, first)
+        high = _load(builder, kind, builder.gep(first, [INDEX(kind.count)]))
+        for parity, (array, index) in enumerate(((2, 3), (4, 5))):
+            vector = _shuffle(builder, low, high, range(parity, 2 * kind.count, 2))
+            at = _index(context, builder, signature.args[index], args[index])
+            _store(
+                builder, vector, _pointer(context, builder, signature.args[array], args[array], at)
+            )
+        return context.get_dummy_value()
+
+    return types.void(x, i, even, j, odd, k), codegen
+
+
+def _arithmetic(name):
+    """An intrinsic for an instruction of two vectors."""
+
+    def operation(typingctx, a, b):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, name)(*args)
+
+        return a(a, b), codegen
+
+    return intrinsic(operation)
+
+
+_vector_add, _vector_sub = _arithmetic("fadd"), _arithmetic("fsub")
+
+
+@intrinsic
+def _vector_scale(typingctx, vector, factor):
+    def codegen(context, builder, signature, args):
+        scalar = context.cast(builder, args[1], factor, vector.dtype)
+        return builder.fmul(args[0], _filled(builder, args[0].type, scalar))
+
+    return vector(vector, factor), codegen
+
+
+@overload(operator.add)
+def _add(a, b):
+    if isinstance(a, Vector) and isinstance(b, Vector):
+        return lambda a, b: _vector_add(a, b)
+    return None
+
+
+@overload(operator.sub)
+def _sub(a, b):
+    if isinstance(a, Vector) and isinstance(b, Vector):
+        return lambda a, b: _vector_sub(a, b)
+    return None
+
+
+@overload(operator.mul)
+def _mul(a, b):
+    if isinstance(a, Vector) and isinstance(b, (types.Float, types.Integer)):
+        return lambda a, b: _vector_scale(a, b)
+    return None
