@@ -7,6 +7,7 @@ import minitorch_cnn.nn.functional as F
 
 from . import autograd as autograd
 from . import cuda as cuda
+from . import memory as memory
 from . import nn as nn
 from . import optim as optim
 from .autograd import enable_grad as enable_grad
@@ -27,6 +28,8 @@ from .dtypes import int64 as int64
 from .dtypes import promote as promote_types
 from .dtypes import set_default_dtype as set_default_dtype
 from .dtypes import uint8 as uint8
+from .kernels.threads import get_num_threads as get_num_threads
+from .kernels.threads import set_num_threads as set_num_threads
 from .ops.activation import erf as erf
 from .ops.activation import erf_ as erf_
 from .ops.activation import relu as relu

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
+
+from .memory import LEAST, empty, owns
 
 __all__ = ["Device", "as_device", "launch", "observe"]
 
@@ -54,10 +57,16 @@ class Device:
         return Device, (self.type, self.index)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        """A new buffer, its contents arbitrary."""
+        """A new buffer, its contents arbitrary: those of one that died, it may be."""
         if self.type != "cpu":
             raise RuntimeError(f"device '{self}' has no kernels in this version; use device='cpu'")
-        return np.empty(shape, dtype)
+        if prod(shape) < LEAST:
+            return np.empty(shape, dtype)
+        return empty(shape, dtype)
+
+    def owns(self, buffer: Any) -> bool:
+        """Whether a buffer is alone on its memory, but for views of it."""
+        return owns(buffer)
 
     def kernel(self, name: str) -> Callable[..., None]:
         """The function behind "family.function", imported at its first use."""

@@ -360,7 +360,7 @@ def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
     elif before is not None:
         launch(leaf.device, "elementwise.add", before._buffer, g._buffer, before._buffer)
         before._bump()
-    elif _references(g) == _alone() and g._buffer.base is None and g.is_contiguous():
+    elif _references(g) == _alone() and g.device.owns(g._buffer) and g.is_contiguous():
         leaf._grad = g.detach()  # nobody else can see this memory: it need not be copied
     else:
         copy = g.device.empty(g._buffer.shape, g.dtype.numpy)

@@ -1,0 +1,220 @@
+"""Memory for buffers: a large one is made of a block that an earlier one gave back.
+
+Fresh memory costs more than its allocation. The system hands it out page by page, at the first
+touch and filled with zeros, which for results of some megabytes can take as long as the kernel that
+writes them. Blocks that are used again have their pages already.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import weakref
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LEAST", "Pool", "empty", "empty_cache", "owns"]
+
+# Elements from which a buffer had better come from here; fewer the C library serves as fast.
+LEAST = 1 << 14
+
+ALIGNMENT = 64
+
+# Bytes that may lie idle whatever arrays need; and at most.
+SLACK = 64 << 20
+MOST_IDLE = 1 << 30
+
+
+class Block(np.ndarray[Any, Any]):
+    """A stretch of bytes with at most one array of the pool's on it.
+
+    That array has the block as its base, and every view of the array has the array: looking for the
+    owner of some memory, NumPy stops before an array of another type. So when the array dies no
+    view is left either, and the block is free.
+    """
+
+    __slots__ = ("lease", "offset", "shelf")
+    lease: Lease | None
+    """Of the array that is on it."""
+    offset: int
+    """Where its aligned part begins."""
+    shelf: Shelf
+
+    @classmethod
+    def of(cls, shelf: Shelf) -> Block:
+        """A new one."""
+        self = cls((shelf.size + ALIGNMENT,), np.uint8)
+        self.offset = -self.ctypes.data % ALIGNMENT
+        self.shelf = shelf
+        return self
+
+
+class Shelf(list[Block]):
+    """The idle blocks of one size; the one put there last is taken first."""
+
+    __slots__ = ("size", "used")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.used = 0
+        """When a block was last taken, by the pool's clock."""
+
+
+class Lease(weakref.ref[Any]):
+    """A reference to the array on a block. What is called when the array dies learns the block."""
+
+    __slots__ = ("block",)
+    block: Block
+
+
+class Pool:
+    """Blocks, of which each request takes an idle one or, if there is none of its size, a new one.
+
+    Sizes are rounded up to four significant bits, by less than an eighth. The memory is bounded:
+    idle blocks are at most `MOST_IDLE` bytes; and before a new block is made, idle ones of sizes
+    not asked for of late are freed, so that all stay below 9/8 of what arrays alone have needed at
+    their peak, and `SLACK`.
+
+    It may be used from several threads. A block can come back at any moment, even when a garbage
+    collection interrupts the pool at its own work. So nobody waits for the lock, under which blocks
+    are made and freed: what finds it taken does without. All else is done by single operations on
+    lists, which are atomic.
+    """
+
+    __slots__ = ("_clock", "_lock", "_returned", "_shelf_for", "_shelves", "bytes", "peak_bytes")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shelves: dict[int, Shelf] = {}  # by their own size
+        self._shelf_for: dict[int, Shelf] = {}  # by the bytes of a request
+        self._returned: deque[Lease] = deque()
+        self._clock = 0
+        self.bytes = self.peak_bytes = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """A new array aligned to 64 bytes, its contents arbitrary."""
+        returned = self._returned
+        if returned:
+            self._sort(returned)
+        nbytes = math.prod(shape) * dtype.itemsize
+        shelf = self._shelf_for.get(nbytes)
+        if shelf is None:
+            shelf = self._new_shelf(int(nbytes))
+        try:
+            block = shelf.pop()
+        except IndexError:
+            new = self._new_block(shelf)
+            if new is None:
+                return np.empty(shape, dtype)
+            block = new
+        shelf.used = self._clock
+        array = np.ndarray(shape, dtype, block, block.offset)
+        # If all blocks together may stay, what comes back can wait until the next request.
+        lease = Lease(array, returned.append if self.bytes < MOST_IDLE // 2 else self._give_back)
+        lease.block, block.lease = block, lease
+        return array
+
+    @property
+    def idle_bytes(self) -> int:
+        """What is kept for coming requests."""
+        self._sort(self._returned)
+        return sum([len(shelf) * shelf.size for shelf in list(self._shelves.values())])
+
+    def empty_cache(self) -> None:
+        """Free all idle blocks."""
+        if self._lock.acquire(False):
+            try:
+                self._shrink(0)
+                self.peak_bytes = self.bytes
+            finally:
+                self._lock.release()
+
+    def _give_back(self, lease: Lease) -> None:
+        self._returned.append(lease)
+        while self.idle_bytes > MOST_IDLE // 2 and self._lock.acquire(False):
+            try:
+                self._shrink(MOST_IDLE // 2)
+            finally:
+                self._lock.release()
+
+    def _sort(self, returned: deque[Lease]) -> None:
+        try:
+            while returned:
+                block = returned.popleft().block
+                block.lease = None
+                block.shelf.append(block)
+        except IndexError:
+            pass  # another thread took the last one
+
+    def _new_shelf(self, nbytes: int) -> Shelf:
+        grain = 1 << max(nbytes.bit_length() - 4, 6)
+        size = (nbytes + grain - 1) & -grain
+        if len(self._shelf_for) >= 4096:  # with so many sizes they rarely come again
+            self._shelf_for.clear()
+        shelf = self._shelf_for[nbytes] = self._shelves.setdefault(size, Shelf(size))
+        return shelf
+
+    def _new_block(self, shelf: Shelf) -> Block | None:
+        if not self._lock.acquire(False):
+            return None
+        try:
+            self._clock += 1
+            used = self.bytes - self.idle_bytes + shelf.size
+            self.peak_bytes = max(self.peak_bytes, used)
+            self._shrink(self.peak_bytes * 9 // 8 + SLACK - used)
+            try:
+                block = Block.of(shelf)
+            except MemoryError:
+                self._shrink(0)
+                block = Block.of(shelf)
+            self.bytes += shelf.size
+            return block
+        finally:
+            self._lock.release()
+
+    def _shrink(self, most: int) -> None:
+        """Free idle blocks, those of the sizes that were asked for longest ago first."""
+        excess = self.idle_bytes - most
+        for shelf in sorted(self._shelves.values(), key=lambda shelf: shelf.used):
+            while shelf and excess > 0:
+                try:
+                    del shelf[0]
+                except IndexError:
+                    break  # another thread took it
+                excess -= shelf.size
+                self.bytes -= shelf.size
+
+
+_pool = Pool()
+empty = _pool.empty
+
+
+def empty_cache() -> None:
+    """Give the memory that dead tensors left, and that is kept for new ones, back to the system.
+
+    Tensors stay as they are. Of use when another program, or another library in this one, needs the
+    memory; as `torch.cuda.empty_cache` does for a GPU.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.zeros(1000, 1000)
+    >>> del x
+    >>> torch.memory.empty_cache()
+    """
+    _pool.empty_cache()
+
+
+def owns(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array is the only one on its memory, but for views of it."""
+    return array.base is None or type(array.base) is Block
+
+
+def _after_fork() -> None:
+    """In a forked child, another thread may have held the lock, and will never release it."""
+    _pool._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,179 @@
+"""Calls that together reach every kernel of the CPU's: the table of ops, and larger shapes.
+
+Sizes lie around those of registers and of the blocks that kernels work in.
+"""
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import minitorch_cnn as mt
+import minitorch_cnn.nn.functional as F
+
+from .op_table import ROWS
+from .strategies import LAYOUTS, convs, in_layout, pools
+from .test_ops import evaluate
+
+DTYPES = (np.float32, np.float64)
+LENGTHS = (0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 130, 300)
+CONVS = [  # batch, channels, size; filters, kernel; options
+    ((2, 3, 32, 32), (6, 3, 5, 5), {}),
+    ((2, 6, 14, 14), (16, 6, 5, 5), {}),
+    ((1, 32, 9, 9), (33, 32, 3, 3), {"padding": 1}),
+    ((2, 16, 7, 7), (64, 16, 1, 1), {}),
+    ((2, 64, 7, 9), (68, 64, 3, 3), {"padding": 1}),
+    ((1, 70, 12, 5), (128, 70, 3, 3), {}),
+    ((1, 3, 40, 33), (16, 3, 7, 7), {"stride": 2, "padding": 3}),
+    ((2, 12, 10, 11), (12, 1, 3, 3), {"padding": 1, "groups": 12}),
+]
+
+
+def drawn(examples, *strategies):
+    """Run a function on so many draws, the same in every run."""
+    return lambda function: settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )(given(*strategies)(function))
+
+
+def run_all():
+    """All calls below."""
+    table()
+    activations()
+    drawn(30, convs(3, 20, 20, 2), st.sampled_from(DTYPES), st.integers(0, 99))(convolution)()
+    for x, w, options in CONVS:
+        for dtype in DTYPES:
+            convolve(dtype, x, w, True, options)
+    drawn(30, pools(2, 5, 40), st.sampled_from(DTYPES))(pooling)()
+    products()
+    normalisations_and_losses()
+    reductions()
+    random_numbers()
+    optimizers()
+
+
+def table():
+    """Every row of the table of ops, in any layout and both precisions."""
+
+    def evaluated(row, way):
+        evaluate(mt, row, *way)
+
+    for row in ROWS:
+        way = st.tuples(row.cases, st.sampled_from(DTYPES), st.sampled_from(LAYOUTS))
+        drawn(3, st.just(row), way)(evaluated)()
+
+
+def leaf(shape, dtype, layout="contiguous"):
+    """A tensor of normal numbers that wants a gradient."""
+    numbers = np.random.default_rng(sum(shape)).normal(size=shape).astype(dtype)
+    return mt.from_numpy(in_layout(numbers, layout)).requires_grad_()
+
+
+def backward(y):
+    """Gradients for one that is not all equal."""
+    y.backward(leaf(tuple(y.shape), y.dtype.numpy).detach())
+
+
+def activations():
+    functions = [F.relu, F.leaky_relu, F.silu, F.gelu, mt.sigmoid, mt.tanh, mt.erf]
+    functions += [lambda x: F.gelu(x, approximate="tanh"), F.dropout]
+    for function in functions:
+        for dtype in DTYPES:
+            for n in LENGTHS:
+                backward(function(leaf((n,), dtype)))
+
+
+def convolution(config, dtype, seed):
+    convolve(dtype, config.x_shape, config.w_shape, seed % 2, config.options)
+
+
+def convolve(dtype, x_shape, w_shape, biased, options):
+    bias = leaf(w_shape[:1], dtype) if biased else None
+    backward(F.conv2d(leaf(x_shape, dtype), leaf(w_shape, dtype), bias, **options))
+
+
+def pooling(config, dtype):
+    options = {"stride": config.stride, "padding": config.padding, "ceil_mode": config.ceil_mode}
+    x = leaf(config.x_shape, dtype)
+    y = F.max_pool2d(x, config.kernel, dilation=config.dilation, **options)
+    (gx,) = mt.autograd.grad(y, x, leaf(tuple(y.shape), dtype), create_graph=True)
+    backward(gx)
+    if config.dilation == (1, 1):
+        backward(F.avg_pool2d(x, config.kernel, **options))
+    backward(F.adaptive_avg_pool2d(x, config.stride))
+
+
+def products():
+    sizes = np.random.default_rng(0)
+    for dtype in DTYPES:
+        for _ in range(20):
+            b, m, k, n = (int(size) for size in sizes.integers(1, 70, 4))
+            for turn_a in (False, True):
+                for turn_b in (False, True):
+                    x = leaf((k, m) if turn_a else (m, k), dtype)
+                    y = leaf((n, k) if turn_b else (k, n), dtype)
+                    backward((x.t() if turn_a else x) @ (y.t() if turn_b else y))
+            backward(leaf((b % 4, m, k), dtype) @ leaf((k, n), dtype))
+            backward(F.linear(leaf((m, k), dtype), leaf((n, k), dtype), leaf((n,), dtype)))
+            backward(F.linear(leaf((m, k), dtype), leaf((n, k), dtype)))
+
+
+def normalisations_and_losses():
+    for dtype in DTYPES:
+        for n in LENGTHS[1:]:
+            x = leaf((3, n), dtype)
+            labels = mt.tensor([0, n - 1, n // 2])
+            backward(F.cross_entropy(x, labels))
+            backward(mt.softmax(x, 1))
+            backward(mt.softmax(leaf((2, n, 3), dtype), 1))
+            backward(mt.log_softmax(leaf((2, n, 3), dtype), 1))
+            backward(F.nll_loss(leaf((2, n, 3), dtype), mt.zeros(2, 3).long(), reduction="none"))
+            target = mt.full((n,), 0.25, dtype=x.dtype)
+            for loss in (F.mse_loss, F.l1_loss, F.binary_cross_entropy_with_logits):
+                backward(loss(leaf((n,), dtype), target))
+            backward(F.binary_cross_entropy(mt.sigmoid(leaf((n,), dtype)), target))
+            running = mt.zeros(3, dtype=x.dtype), mt.ones(3, dtype=x.dtype)
+            scale = leaf((3,), dtype), leaf((3,), dtype)
+            backward(F.batch_norm(leaf((2, 3, n), dtype), *running, *scale, training=True))
+            backward(F.batch_norm(leaf((2, 3, n, 2), dtype), None, None, training=True))
+
+
+def reductions():
+    for dtype in DTYPES:
+        for n in LENGTHS:
+            x = leaf((3, n, 5), dtype)
+            for dims in (0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)):
+                backward(x.sum(dims))
+
+
+def random_numbers():
+    for dtype in (mt.float32, mt.float64):
+        for n in LENGTHS:
+            mt.rand(n, dtype=dtype)
+            mt.randn(n, dtype=dtype)
+    for n in LENGTHS:
+        mt.randint(-3, 9, (n,))
+        mt.randperm(n)
+
+
+def optimizers():
+    sgd, adam = mt.optim.SGD, mt.optim.Adam
+    for dtype in DTYPES:
+        for n in LENGTHS:
+            for kind, options in [
+                (sgd, {}),
+                (sgd, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+                (adam, {}),
+                (adam, {"amsgrad": True, "weight_decay": 0.1}),
+                (mt.optim.AdamW, {"maximize": True}),
+            ]:
+                p = leaf((n,), dtype)
+                optimizer = kind([p], lr=0.1, **options)
+                for _ in range(2):
+                    optimizer.zero_grad()
+                    backward(p * 1)
+                    optimizer.step()
