@@ -33,6 +33,7 @@ from .conv_geometry import (
     PHASES,
     PLACE_ENDS,
     PLACES,
+    POSITIONS,
     ROW_ENDS,
     ROW_STEP,
     ROWS,
@@ -56,6 +57,7 @@ from .simd import (
     entry,
     lanes,
     load,
+    load_tile,
     multiply_add,
     row_offsets,
     row_tile,
@@ -113,7 +115,8 @@ def by_channels(thread, threads, x, packed, y, memories, tables, groups):
     place_ends, targets = tables[tables[PLACE_ENDS] :], tables[tables[TARGETS] :]
     size = packed.shape[1]
     x, y, packed = x.reshape(-1), y.reshape(-1), packed.reshape(-1)
-    sums, few = memory[tables[SOURCE_SIZE] :], np.empty(SPARE, np.int64)
+    sums = memory[tables[SOURCE_SIZE] :]
+    few = np.empty(tables[POSITIONS] + SPARE, np.int64)
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
     source = x
@@ -134,7 +137,7 @@ def by_channels(thread, threads, x, packed, y, memories, tables, groups):
             if count == 0:
                 continue
             places = tables[tables[PLACES] + place_ends[f] :]
-            if count < WHOLE:
+            if count < place_ends[f + 1] - place_ends[f] - SPARE:
                 _repeat(places, count, few)
                 places = few
             for o in range(0, outputs, 2 * vector):
@@ -158,18 +161,28 @@ def by_channels(thread, threads, x, packed, y, memories, tables, groups):
 
 @inner
 def _sum_channels(shape, source, at, starts, t0, t1, places, count, packed, panel, sums):
-    """sums[p,o] = packed[0,o] + sum_{t0<=t<t1} source[at + starts[t] + places[p]] packed[t+1,o]"""
+    """sums[p,o] = packed[0,o] + sum_{t0<=t<t1} source[at + starts[t] + places[p]] packed[t+1,o]
+
+    Some terms at a time, so that their weights stay in the fastest memory for all positions.
+    """
     vector = lanes(source)
     width = tile_columns(shape) * vector
-    for q in range(0, count, tile_rows(shape)):
-        p = max(0, min(q, count - tile_rows(shape)))
-        tile = row_tile(shape, packed, panel)
-        rows = row_offsets(shape, places, p)
-        weights = panel + (t0 + 1) * width
-        for t in range(t0, t1):
-            tile = multiply_add(tile, source, at + entry(starts, t), rows, packed, weights, vector)
-            weights += width
-        store_tile(tile, sums, p * width, width, vector)
+    some = NEAR // width
+    for first in range(t0, max(t1, t0 + 1), some):
+        last = min(t1, first + some)
+        for p in range(0, count, tile_rows(shape)):
+            if first == t0:
+                tile = row_tile(shape, packed, panel)
+            else:
+                tile = load_tile(shape, sums, p * width, width, vector)
+            rows = row_offsets(shape, places, p)
+            weights = panel + (first + 1) * width
+            for t in range(first, last):
+                tile = multiply_add(
+                    tile, source, at + entry(starts, t), rows, packed, weights, vector
+                )
+                weights += width
+            store_tile(tile, sums, p * width, width, vector)
 
 
 @inner
@@ -214,7 +227,8 @@ def by_positions(
     term_ends, vector = tables[tables[TERM_ENDS] :], lanes(x)
     x, y = x.reshape(-1), y.reshape(-1)
     buffer = memory[tables[SOURCE_SIZE] :]
-    few_places, few_targets = np.empty(SPARE, np.int64), np.empty(SPARE, np.int64)
+    few_places = np.empty(LONG + SPARE, np.int64)
+    few_targets = np.empty(LONG + SPARE, np.int64)
     six, four, one = zero_tile(x, 6, SIX), zero_tile(x, 4, FOUR), zero_tile(x, 1, LONG)
     source = x
     tasks = batch * groups * blocks
@@ -613,7 +627,7 @@ def _positions(tables, f, rows):
 @inner
 def _repeat(table, count, out):
     """out[i] = table[i] for i < count, and the last again as often as a tile may ask"""
-    for i in range(SPARE):
+    for i in range(count + SPARE):
         out[i] = table[min(i, count - 1)]
 
 

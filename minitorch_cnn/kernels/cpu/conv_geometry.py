@@ -68,7 +68,7 @@ def adjoint_axis(size, kernel, stride, padding, dilation):
 
 
 SPARE = 64
-"""How often the last entry of STARTS is repeated, so that the terms are a whole number of tiles."""
+"""How often the last entry of a table is repeated, so that there is a whole number of tiles."""
 
 
 class Geometry(NamedTuple):
@@ -94,6 +94,11 @@ class Geometry(NamedTuple):
     positions: int
     phases: int
     tables: np.ndarray
+
+
+def _padded(table):
+    """A table, and SPARE times its last entry."""
+    return np.append(table, np.repeat(table[-1:], SPARE))
 
 
 @lru_cache(maxsize=512)
@@ -154,14 +159,16 @@ def geometry(
                 first = np.arange(0, s.size, lanes)
                 overlap = first - np.minimum(first, max(0, s.size - lanes))
                 s = s[first - overlap]
-            places.append((by_row.bases[r][:, None] * columns + by_column.bases[s]).ravel())
-            targets.append((r[:, None] * width + s).ravel())
-            seen.append(np.tile(overlap, r.size))
+            places.append(
+                _padded((by_row.bases[r][:, None] * columns + by_column.bases[s]).ravel())
+            )
+            targets.append(_padded((r[:, None] * width + s).ravel()))
+            seen.append(_padded(np.tile(overlap, r.size)))
             place_ends.append(place_ends[-1] + places[-1].size)
             row_ends.append(np.searchsorted(r, np.arange(block + 1)) * s.size)
     advance = int(by_row.bases[block] if block < height else 0)
-    positions = max(p.size for p in places)
-    starts[-1] = np.append(starts[-1], np.repeat(starts[-1][-1:], SPARE))
+    positions = max(p.size for p in places) - SPARE
+    starts[-1] = _padded(starts[-1])
     source_size = channels * down * across * plane + lanes if copied else 0
     header = [
         copied, down, across, rows, columns, by_row.step, by_column.step, by_row.margin,

@@ -107,21 +107,22 @@ def winograd(thread, threads, x, points, bias, y, memories, top, left, task_rows
         vectors = ((last - first) * across + vector - 1) // vector
         for o in range(0, outputs, OUTPUTS):
             some = min(OUTPUTS, outputs - o)
+            # A few tiles' vectors stay in the fastest memory for all these outputs.
             for e in range(POINTS):
-                for k in range(0, some, 4):
-                    at = (e * outputs + o + k) * channels
-                    to = (e * OUTPUTS + k) * padded
-                    v = 0
-                    while v + FOUR <= vectors:
-                        place = e * channels * padded + v * vector
-                        _multiply(full, points, at, channels, spread, place, padded,
-                                  products, to + v * vector)  # fmt: skip
-                        v += FOUR
-                    while v < vectors:
-                        place = e * channels * padded + v * vector
-                        _multiply(rest, points, at, channels, spread, place, padded,
-                                  products, to + v * vector)  # fmt: skip
-                        v += 1
+                v = 0
+                while v < vectors:
+                    whole = v + FOUR <= vectors
+                    place = e * channels * padded + v * vector
+                    for k in range(0, some, 4):
+                        at = (e * outputs + o + k) * channels
+                        to = (e * OUTPUTS + k) * padded + v * vector
+                        if whole:
+                            _multiply(full, points, at, channels, spread, place, padded,
+                                      products, to)  # fmt: skip
+                        else:
+                            _multiply(rest, points, at, channels, spread, place, padded,
+                                      products, to)  # fmt: skip
+                    v += FOUR if whole else 1
             for k in range(some):
                 for row in range(first, last):
                     n, r = row // down, row % down

@@ -35,6 +35,7 @@ from .simd import (
 
 FOUR = (REGISTERS - 1) // 5  # columns of vectors in a tile of four rows, as in conv_direct
 MANY = 32  # rows that repay a copy of the right matrix
+BLOCK = 1 << 15  # elements that stay in fast memory, the second level of caches
 
 
 def matmul(a: Any, b: Any, y: Any, turn_a: bool, turn_b: bool) -> None:
@@ -61,8 +62,10 @@ def product(
         by_rows(threads, a, b, bias, y)
         return
     panels = -(-columns // (FOUR * vector))
-    # As many blocks of rows, of whole tiles, as give each thread some work.
-    blocks = max(1, min(rows // 8, -(-2 * threads // (panels * stack))))
+    # Blocks of rows of the left matrix, of whole tiles: so small that one stays in fast memory for
+    # all panels, and so many that each thread has some.
+    blocks = max(rows * depth // BLOCK, -(-2 * threads // (panels * stack)))
+    blocks = max(1, min(rows // 8, blocks))
     panel = workspace("panel", threads, (depth + 4) * FOUR * vector, y.dtype)
     by_columns(threads, a, b, bias, y, panel, turn_a, turn_b, blocks, bias_of_rows)
 
@@ -85,7 +88,7 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
     tasks = stack * panels * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         s, rest = task // (panels * blocks), task % (panels * blocks)
-        j, block = rest // blocks * width, rest % blocks
+        block, j = rest // panels, rest % panels * width
         some = min(width, columns - j)
         left = s * rows * depth if lefts > 1 else 0
         right = s * depth * columns if rights > 1 else 0

@@ -241,6 +241,26 @@ def column_tile(typingctx, like, x, i):
     return like(like, x, i), codegen
 
 
+@intrinsic
+def load_tile(typingctx, like, x, i, rows, columns):
+    """tile[m,n] = the vector x[i + rows(m) + columns(n) :]; the shape is another tile's"""
+    if not (isinstance(like, Tile) and _is_index(rows) and _is_index(columns)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        _, x_value, i_value, row_steps, column_steps = args
+        first = _pointer(context, builder, x, x_value, _index(context, builder, i, i_value))
+        vectors = []
+        for m in range(like.rows):
+            row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
+            for n in range(like.columns):
+                place = builder.gep(row, [_step(context, builder, columns, column_steps, n)])
+                vectors.append(_load(builder, _kind(like.dtype), place))
+        return _tile(builder, vectors)
+
+    return like(like, x, i, rows, columns), codegen
+
+
 def _extent(name):
     """An intrinsic for the rows or columns of a tile's shape."""
 
