@@ -8,12 +8,16 @@ from .conv_direct import (
     WHOLE,
     WIDE,
     by_channels,
-    by_positions,
+    by_positions_1,
+    by_positions_4,
+    by_positions_6,
     join_channel_parts,
     join_position_parts,
     pack,
     weight_by_channels,
-    weight_by_positions,
+    weight_by_positions_1,
+    weight_by_positions_4,
+    weight_by_positions_6,
 )
 from .conv_geometry import SPARE, geometry
 from .conv_winograd import (
@@ -88,13 +92,15 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         if parts > 1:
             join_channel_parts(sums, gw, groups)
     else:
+        rows = _tile_rows(outputs)
         parts = max(1, min(batch, TASKS // groups))
-        sums = shaped_workspace("weight sums", (parts, gw.shape[0], terms + SPARE, vector), x.dtype)
-        memory = workspace(
-            "memory", threads, plan.source_size + 6 * plan.positions * vector, x.dtype
-        )
+        shape = (parts, groups, -(-outputs // rows) * rows, terms + SPARE, vector)
+        sums = shaped_workspace("weight sums", shape, x.dtype)
+        size = plan.source_size + rows * plan.positions * vector
+        memory = workspace("memory", threads, size, x.dtype)
         bias_sums = np.empty((parts, gb.size), np.float64)
-        weight_by_positions(threads, gy, x, sums, bias_sums, memory, plan.tables, groups)
+        run = {1: weight_by_positions_1, 4: weight_by_positions_4, 6: weight_by_positions_6}[rows]
+        run(threads, gy, x, sums, bias_sums, memory, plan.tables)
         join_position_parts(sums, gw)
     if gb.size:
         gb[...] = bias_sums.sum(0)
@@ -151,10 +157,18 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
     else:
         size = plan.source_size + REGISTERS * vector
         memory = workspace("memory", threads, size, source.dtype)
-        by_positions(
+        run = {1: by_positions_1, 4: by_positions_4, 6: by_positions_6}[_tile_rows(outputs)]
+        run(
             threads, source, w.reshape(-1), bias, target, memory, plan.tables, groups, steps[0],
             w.size // groups,
         )  # fmt: skip
+
+
+def _tile_rows(outputs):
+    """How many channels a tile by positions has: 6, 4 or 1, so that the fewest are worked on."""
+    if outputs < 4:
+        return 1
+    return 6 if outputs >= 6 and -(-outputs // 6) * 6 < -(-outputs // 4) * 4 else 4
 
 
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):

@@ -213,12 +213,48 @@ def _scatter(sums, count, channels, y, to, plane, targets):
             row[targets[p]] = sums[p * width + o]
 
 
+# By positions there is a kernel for each number of channels that a tile may have: a program
+# compiles those that it needs.
+
+
 @task_kernel
-def by_positions(
+def by_positions_1(
     thread, threads, x, weight, bias, y, memories, tables, groups, lane_step, group_step
 ):
-    """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t]"""
-    memory = memories[thread]
+    """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], one channel at a time"""
+    _by_positions(
+        zero_tile(x, 1, LONG), thread, threads, x, weight, bias, y, memories[thread], tables,
+        groups, lane_step, group_step,
+    )  # fmt: skip
+
+
+@task_kernel
+def by_positions_4(
+    thread, threads, x, weight, bias, y, memories, tables, groups, lane_step, group_step
+):
+    """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 4 or more channels"""
+    _by_positions(
+        zero_tile(x, 4, FOUR), thread, threads, x, weight, bias, y, memories[thread], tables,
+        groups, lane_step, group_step,
+    )  # fmt: skip
+
+
+@task_kernel
+def by_positions_6(
+    thread, threads, x, weight, bias, y, memories, tables, groups, lane_step, group_step
+):
+    """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 6 or more channels"""
+    _by_positions(
+        zero_tile(x, 6, SIX), thread, threads, x, weight, bias, y, memories[thread], tables,
+        groups, lane_step, group_step,
+    )  # fmt: skip
+
+
+@inner
+def _by_positions(
+    shape, thread, threads, x, weight, bias, y, memory, tables, groups, lane_step, group_step
+):
+    """by_positions_N for one thread."""
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1] // groups, y.shape[2], y.shape[3]
     inputs = channels // groups
@@ -229,7 +265,6 @@ def by_positions(
     buffer = memory[tables[SOURCE_SIZE] :]
     few_places = np.empty(LONG + SPARE, np.int64)
     few_targets = np.empty(LONG + SPARE, np.int64)
-    six, four, one = zero_tile(x, 6, SIX), zero_tile(x, 4, FOUR), zero_tile(x, 1, LONG)
     source = x
     tasks = batch * groups * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
@@ -256,30 +291,19 @@ def by_positions(
                 places, targets = few_places, few_targets
             # So many positions that their terms stay in fast memory for all outputs.
             terms = max(1, term_ends[f + 1] - term_ends[f])
-            some = max(1, NEAR // (terms * vector * FOUR * SIX)) * FOUR * SIX
+            columns = tile_columns(shape)
+            some = max(1, NEAR // (terms * vector * columns)) * columns
             for v0 in range(0, count, some):
                 v1 = min(count, v0 + some)
-                o = 0
-                while o < outputs:
+                for q in range(0, outputs, tile_rows(shape)):
+                    # The last tile may hold channels that the one before it has as well.
+                    o = max(0, min(q, outputs - tile_rows(shape)))
                     w, b = group * group_step + o * lane_step, group * outputs + o
                     plane = to + o * high * wide
-                    rows = _rows(outputs - o)
-                    if rows == 6:
-                        _sum_positions(
-                            six, source, at, tables, f, places, v0, v1, count, weight, w,
-                            lane_step, bias, b, y, targets, plane, high * wide, valid[f], buffer,
-                        )  # fmt: skip
-                    elif rows == 4:
-                        _sum_positions(
-                            four, source, at, tables, f, places, v0, v1, count, weight, w,
-                            lane_step, bias, b, y, targets, plane, high * wide, valid[f], buffer,
-                        )  # fmt: skip
-                    else:
-                        _sum_positions(
-                            one, source, at, tables, f, places, v0, v1, count, weight, w,
-                            lane_step, bias, b, y, targets, plane, high * wide, valid[f], buffer,
-                        )  # fmt: skip
-                    o += rows
+                    _sum_positions(
+                        shape, source, at, tables, f, places, v0, v1, count, weight, w, lane_step,
+                        bias, b, y, targets, plane, high * wide, valid[f], buffer,
+                    )  # fmt: skip
 
 
 @inner
@@ -451,13 +475,40 @@ def _write_weights(sums, o, outputs, t0, t1, gw, group):
 
 
 @task_kernel
-def weight_by_positions(thread, threads, gy, x, sums, bias_sums, memories, tables, groups):
-    """sums[part,o,t] = the sum of gy[n,o,p] x[n, starts[t] + places[p]] over a part's n and all p,
-    bias_sums[part,o] that of gy[n,o,p]
+def weight_by_positions_1(thread, threads, gy, x, sums, bias_sums, memories, tables):
+    """gw[o,t] = sum_{n,p} gy[n,o,p] x[n, starts[t] + places[p]], one channel at a time"""
+    _weight_by_positions(
+        zero_tile(x, 1, NINE), thread, threads, gy, x, sums, bias_sums,
+        memories[thread], tables,
+    )  # fmt: skip
 
-    Its last dimension are the lanes, which `join_position_parts` adds up.
+
+@task_kernel
+def weight_by_positions_4(thread, threads, gy, x, sums, bias_sums, memories, tables):
+    """gw[o,t] = sum_{n,p} gy[n,o,p] x[n, starts[t] + places[p]], in tiles of 4 channels"""
+    _weight_by_positions(
+        zero_tile(x, 4, FOUR), thread, threads, gy, x, sums, bias_sums,
+        memories[thread], tables,
+    )  # fmt: skip
+
+
+@task_kernel
+def weight_by_positions_6(thread, threads, gy, x, sums, bias_sums, memories, tables):
+    """gw[o,t] = sum_{n,p} gy[n,o,p] x[n, starts[t] + places[p]], in tiles of 6 channels"""
+    _weight_by_positions(
+        zero_tile(x, 6, SIX), thread, threads, gy, x, sums, bias_sums,
+        memories[thread], tables,
+    )  # fmt: skip
+
+
+@inner
+def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory, tables):
+    """sums[part,group,o,t] = sum of gy[n,o,p] x[n, starts[t] + places[p]] over a part's n and all p,
+    bias_sums[part,o] that of gy[n,o,p], for one thread
+
+    The last dimension of sums are the lanes, which `join_position_parts` adds up.
     """
-    memory = memories[thread]
+    groups = sums.shape[1]
     batch, channels, height, width = x.shape
     outputs, high, wide = gy.shape[1] // groups, gy.shape[2], gy.shape[3]
     inputs = channels // groups
@@ -465,20 +516,18 @@ def weight_by_positions(thread, threads, gy, x, sums, bias_sums, memories, table
     starts, places = tables[tables[STARTS] :], tables[tables[PLACES] :]
     targets, seen = tables[tables[TARGETS] :], tables[tables[SEEN] :]
     valid = tables[tables[VALID]]
-    parts, padded = sums.shape[0], sums.shape[2] * sums.shape[3]
+    parts, outputs_padded, padded = sums.shape[0], sums.shape[2], sums.shape[3] * sums.shape[4]
     x, gy, flat = x.reshape(-1), gy.reshape(-1), sums.reshape(-1)
     lined = memory[tables[SOURCE_SIZE] :]
-    six, four, one = zero_tile(x, 6, SIX), zero_tile(x, 4, FOUR), zero_tile(x, 1, NINE)
     source = x
     tasks = parts * groups
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         part, group = task // groups, task % groups
-        for o in range(group * outputs, (group + 1) * outputs):
-            total = sums[part, o].reshape(-1)
-            for i in range(total.size):
-                total[i] = 0
-            if bias_sums.size > 0:
-                bias_sums[part, o] = 0
+        total = (part * groups + group) * outputs_padded * padded
+        for i in range(outputs_padded * padded):
+            flat[total + i] = 0
+        for o in range(outputs if bias_sums.size > 0 else 0):
+            bias_sums[part, group * outputs + o] = 0
         for n in range(part * batch // parts, (part + 1) * batch // parts):
             for rows in range(blocks):
                 at = (n * channels + group * inputs) * height * width
@@ -495,70 +544,28 @@ def weight_by_positions(thread, threads, gy, x, sums, bias_sums, memories, table
                     pixels = gy[to + o * high * wide :]
                     count_here = min(block, high - rows * block) * wide
                     bias_sums[part, group * outputs + o] += plain_sum(pixels, count_here)
-                o = 0
-                while o < outputs:
-                    tile = _rows(outputs - o)
-                    _line_up(
-                        gy, to + o * high * wide, high * wide, tile, targets, seen, count, valid,
-                        lined,
+                for o in range(0, outputs, tile_rows(shape)):
+                    some = min(tile_rows(shape), outputs - o)
+                    first = to + o * high * wide
+                    _line_up(gy, first, high * wide, some, targets, seen, count, valid, lined)
+                    _dot_weights(
+                        shape, lined, count, source, at, places, starts, terms, flat,
+                        total + o * padded, padded,
                     )  # fmt: skip
-                    total = (part * groups * outputs + group * outputs + o) * padded
-                    if tile == 6:
-                        _dot_weights(
-                            six,
-                            lined,
-                            count,
-                            source,
-                            at,
-                            places,
-                            starts,
-                            terms,
-                            flat,
-                            total,
-                            padded,
-                        )
-                    elif tile == 4:
-                        _dot_weights(
-                            four,
-                            lined,
-                            count,
-                            source,
-                            at,
-                            places,
-                            starts,
-                            terms,
-                            flat,
-                            total,
-                            padded,
-                        )
-                    else:
-                        _dot_weights(
-                            one,
-                            lined,
-                            count,
-                            source,
-                            at,
-                            places,
-                            starts,
-                            terms,
-                            flat,
-                            total,
-                            padded,
-                        )
-                    o += tile
 
 
 @kernel()
 def join_position_parts(sums, gw):
-    """gw[o,t] = sum over parts and lanes of sums[part,o,t,lane]"""
+    """gw[o,t] = sum over parts and lanes of sums[part,group,o,t,lane]"""
+    parts, groups, _, _, vector = sums.shape
     flat = gw.reshape(-1)
-    terms = gw.size // gw.shape[0]
+    outputs, terms = gw.shape[0] // groups, gw.size // gw.shape[0]
     for o in range(gw.shape[0]):
         for t in range(terms):
             total = 0.0
-            for part in range(sums.shape[0]):
-                for lane in range(sums.shape[3]):
-                    total += sums[part, o, t, lane]
+            for part in range(parts):
+                for lane in range(vector):
+                    total += sums[part, o // outputs, o % outputs, t, lane]
             flat[o * terms + t] = total
 
 
@@ -606,14 +613,6 @@ def plain_sum(x, count):
 
 
 @inner
-def _rows(outputs):
-    """The rows of the next tile, of 6, 4 or 1, when so many outputs are left."""
-    if outputs < 4:
-        return 1
-    return 6 if outputs % 4 == 2 and outputs >= 6 else 4
-
-
-@inner
 def _panel_width(channels, vector):
     return 2 * vector if channels > vector else vector
 
@@ -641,7 +640,8 @@ def _lay_out(x, at, height, width, image, channels, tables, first, margin):
     down, across, rows, columns = tables[DOWN], tables[ACROSS], tables[ROWS], tables[COLUMNS]
     vector = lanes(x)
     if margin:
-        whole = image[: channels * down * across * rows * columns]
+        # With what the last row's vectors have beyond it: a zero times NaN would be NaN.
+        whole = image[: channels * down * across * rows * columns + vector]
         for i in range(whole.size):
             whole[i] = 0
     for a in range(down):

@@ -18,17 +18,15 @@ from ..workspace import workspace
 from .simd import (
     REGISTERS,
     VECTOR_BYTES,
-    column_tile,
+    column_offsets,
     dot,
     lanes,
     load,
+    load_tile,
     multiply_add,
-    row_tile,
     store,
     store_sums,
     store_tile,
-    tile_columns,
-    tile_rows,
     transpose,
     zero_tile,
 )
@@ -83,8 +81,6 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
     a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
     memory = memories[thread]
     buffer = memory[depth * width :]
-    four, one = zero_tile(y, 4, FOUR), zero_tile(y, 1, FOUR)
-    narrow_four, narrow_one = zero_tile(y, 4, 1), zero_tile(y, 1, 1)
     tasks = stack * panels * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         s, rest = task // (panels * blocks), task % (panels * blocks)
@@ -92,68 +88,43 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
         some = min(width, columns - j)
         left = s * rows * depth if lefts > 1 else 0
         right = s * depth * columns if rights > 1 else 0
-        to = s * rows * columns + j
         # Whole tiles in all blocks but the last.
         i0 = block * (rows // 4) // blocks * 4
         i1 = rows if block == blocks - 1 else (block + 1) * (rows // 4) // blocks * 4
+        source, at, step = b, right + j, columns
         if turn_b or some < width or rows >= MANY:
-            wide = width if some > vector else vector
-            _copy_panel(b, right, depth, columns, j, some, turn_b, memory, wide)
-            source, at, step = memory, 0, wide
-        else:
-            source, at, step = b, right + j, columns
-            wide = width
-        i = i0
-        while i < i1:
-            tall = i + 4 <= i1
-            here, place = left + i * row_step, to + i * columns
-            if wide == width and tall:
-                _columns(
-                    four, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
-                    bias_of_rows, y, place, columns, some, buffer,
-                )  # fmt: skip
-            elif wide == width:
-                _columns(
-                    one, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
-                    bias_of_rows, y, place, columns, some, buffer,
-                )  # fmt: skip
-            elif tall:
-                _columns(
-                    narrow_four, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
-                    bias_of_rows, y, place, columns, some, buffer,
-                )  # fmt: skip
-            else:
-                _columns(
-                    narrow_one, a, here, row_step, term_step, depth, source, at, step, bias, j, i,
-                    bias_of_rows, y, place, columns, some, buffer,
-                )  # fmt: skip
-            i += 4 if tall else 1
+            _copy_panel(b, right, depth, columns, j, some, turn_b, memory, width)
+            source, at, step = memory, 0, width
+        for i in range(i0, i1, 4):
+            # A tile that juts out below repeats the last row.
+            tall = min(4, i1 - i)
+            steps = _four_steps(row_step, tall)
+            here, place = left + i * row_step, (s * rows + i) * columns + j
+            tile = zero_tile(y, 4, FOUR)
+            if bias.size > 0:
+                for m in range(4):
+                    for lane in range(width):
+                        k = i + min(m, tall - 1) if bias_of_rows else j + min(lane, some - 1)
+                        buffer[m * width + lane] = bias[k]
+                tile = load_tile(tile, buffer, 0, width, vector)
+            for k in range(depth):
+                tile = multiply_add(
+                    tile, a, here + k * term_step, steps, source, at + k * step, vector
+                )
+            if some == width and tall == 4:
+                store_tile(tile, y, place, columns, vector)
+                continue
+            store_tile(tile, buffer, 0, width, vector)
+            for m in range(tall):
+                for lane in range(some):
+                    y[place + m * columns + lane] = buffer[m * width + lane]
 
 
 @inner
-def _columns(
-    shape, a, left, row_step, term_step, depth, b, at, step, bias, j, i,
-    bias_of_rows, y, to, columns, some, buffer,
-):  # fmt: skip
-    """y[m, ..] = bias[j ..] + sum_k a[left + m*row_step + k*term_step] b[at + k*step ..]"""
-    vector = lanes(y)
-    width = tile_columns(shape) * vector
-    tile = shape
-    if bias.size > 0 and bias_of_rows:
-        tile = column_tile(shape, bias, i)
-    elif bias.size > 0:
-        for lane in range(width):
-            buffer[lane] = bias[j + min(lane, some - 1)]
-        tile = row_tile(shape, buffer, 0)
-    for k in range(depth):
-        tile = multiply_add(tile, a, left + k * term_step, row_step, b, at + k * step, vector)
-    if some == width:
-        store_tile(tile, y, to, columns, vector)
-        return
-    store_tile(tile, buffer, 0, width, vector)
-    for m in range(tile_rows(shape)):
-        for lane in range(some):
-            y[to + m * columns + lane] = buffer[m * width + lane]
+def _four_steps(step, count):
+    """Offsets of four rows of which only `count` are there; the last stands for the others."""
+    last = count - 1
+    return 0, min(1, last) * step, min(2, last) * step, last * step
 
 
 @inner
@@ -195,46 +166,34 @@ def by_rows(thread, threads, a, b, bias, y):
     depth = a.shape[2]
     lefts, rights = a.shape[0], b.shape[0]
     a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
-    four, one, single = zero_tile(y, 4, FOUR), zero_tile(y, 1, FOUR), zero_tile(y, 1, 1)
-    tall = (rows + 3) // 4
-    wide = (columns + FOUR - 1) // FOUR
+    vector = lanes(y)
+    whole = depth // vector * vector
+    buffer, places = np.empty(4 * FOUR, y.dtype), np.empty(FOUR, np.int64)
+    tall, wide = (rows + 3) // 4, (columns + FOUR - 1) // FOUR
     tasks = stack * tall * wide
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         s, rest = task // (tall * wide), task % (tall * wide)
         j, i = rest // tall * FOUR, rest % tall * 4
-        i1, j1 = min(rows, i + 4), min(columns, j + FOUR)
-        left = s * rows * depth if lefts > 1 else 0
-        right = s * columns * depth if rights > 1 else 0
-        to = s * rows * columns
-        if i + 4 <= rows and j + FOUR <= columns:
-            _dots(four, a, left + i * depth, b, right + j * depth, depth,
-                  bias, j, y, to + i * columns + j, columns)  # fmt: skip
-        elif j + FOUR <= columns:
-            for m in range(i, i1):
-                _dots(one, a, left + m * depth, b, right + j * depth, depth,
-                      bias, j, y, to + m * columns + j, columns)  # fmt: skip
-        else:
-            for m in range(i, i1):
-                for n in range(j, j1):
-                    _dots(single, a, left + m * depth, b, right + n * depth, depth,
-                          bias, n, y, to + m * columns + n, columns)  # fmt: skip
-
-
-@inner
-def _dots(shape, a, left, b, right, depth, bias, j, y, to, columns):
-    """y[to + m*columns + n] = bias[j+n] + sum_k a[left + m*depth + k] b[right + n*depth + k]"""
-    vector = lanes(y)
-    tile = shape
-    whole = depth // vector * vector
-    for k in range(0, whole, vector):
-        tile = dot(tile, a, left + k, depth, b, right + k, depth)
-    store_sums(tile, y, to, columns, 1)
-    for m in range(tile_rows(shape)):
-        for n in range(tile_columns(shape)):
-            total = y[to + m * columns + n]
-            for k in range(whole, depth):
-                total += a[left + m * depth + k] * b[right + n * depth + k]
-            y[to + m * columns + n] = total + bias[j + n] if bias.size > 0 else total
+        left = (s * rows if lefts > 1 else 0) * depth + i * depth
+        right = (s * columns if rights > 1 else 0) * depth + j * depth
+        # A tile that juts out repeats the last row or column.
+        high, broad = min(4, rows - i), min(FOUR, columns - j)
+        steps = _four_steps(depth, high)
+        for n in range(FOUR):
+            places[n] = min(n, broad - 1) * depth
+        tile = zero_tile(y, 4, FOUR)
+        across = column_offsets(tile, places, 0)
+        for k in range(0, whole, vector):
+            tile = dot(tile, a, left + k, steps, b, right + k, across)
+        store_sums(tile, buffer, 0, FOUR, 1)
+        for m in range(high):
+            for n in range(broad):
+                total = buffer[m * FOUR + n]
+                for k in range(whole, depth):
+                    total += a[left + m * depth + k] * b[right + n * depth + k]
+                if bias.size > 0:
+                    total += bias[j + n]
+                y[(s * rows + i + m) * columns + j + n] = total
 
 
 def einsum(*args: Any) -> None:
