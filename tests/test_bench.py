@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # benchmarks are not installed with the package
 
-from bench import harness, layers, startup, train_step  # noqa: E402
+from bench import conv_layers, harness, layers, memory, startup, train_step  # noqa: E402
 from bench.harness import Comparison, Row  # noqa: E402
 
 QUICK = {
     "train_step": ["--batches", "4"],
+    "conv_layers": ["--only", "4x6x14"],
     "layers": ["--batches", "4", "--only", "batch norm 1d"],
     "layers optimizers": ["--batches", "4", "--only", "SGD, momentum, 10"],
 }
@@ -29,7 +30,9 @@ def numbers(rows):
 @pytest.mark.parametrize("name", QUICK)
 def test_a_benchmark_runs_and_writes_json(name, tmp_path, capsys):
     path = tmp_path / "found.json"
-    benchmark = {"train_step": train_step, "layers": layers}[name.split()[0]]
+    benchmark = {"train_step": train_step, "conv_layers": conv_layers, "layers": layers}[
+        name.split()[0]
+    ]
     benchmark.main([*QUICK[name], "--quick", "--json", str(path)])
     found = json.loads(path.read_text())
     assert found["machine"]["threads"] >= 1
@@ -67,6 +70,16 @@ def test_startup_imports_and_trains(tmp_path):
     found = startup.measure(None, 2)
     assert found["first_step"] > found["imported"] > found["python"] > 0
     assert found["second_step"] > 0
+
+
+def test_memory_is_measured_in_processes_of_their_own(tmp_path, capsys):
+    path = tmp_path / "found.json"
+    memory.main(["--quick", "--json", str(path)])
+    found = json.loads(path.read_text())
+    assert found["ours"]["peak"] > found["ours"]["before"] > 0
+    assert ("PyTorch" in found) == (harness.pytorch is not None)
+    table = capsys.readouterr().out
+    assert all(name in table for name in found)
 
 
 @pytest.fixture

@@ -503,7 +503,7 @@ def weight_by_positions_6(thread, threads, gy, x, sums, bias_sums, memories, tab
 
 @inner
 def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory, tables):
-    """sums[part,group,o,t] = sum of gy[n,o,p] x[n, starts[t] + places[p]] over a part's n and all p,
+    """sums[part,group,o,t] = sum of gy[n,o,p] x[n, starts[t] + places[p]] over a part of n and p,
     bias_sums[part,o] that of gy[n,o,p], for one thread
 
     The last dimension of sums are the lanes, which `join_position_parts` adds up.
