@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .kernels.workspace import free_workspaces
+
 __all__ = ["LEAST", "Pool", "empty", "empty_cache", "owns"]
 
 # Elements from which a buffer had better come from here; fewer the C library serves as fast.
@@ -195,8 +197,9 @@ empty = _pool.empty
 def empty_cache() -> None:
     """Give the memory that dead tensors left, and that is kept for new ones, back to the system.
 
-    Tensors stay as they are. Of use when another program, or another library in this one, needs the
-    memory; as `torch.cuda.empty_cache` does for a GPU.
+    So is what kernels keep to work in, for calls from this thread. Tensors stay as they are. Of use
+    when another program, or another library in this one, needs the memory; as
+    `torch.cuda.empty_cache` does for a GPU.
 
     >>> import minitorch_cnn as torch
     >>> x = torch.zeros(1000, 1000)
@@ -204,6 +207,7 @@ def empty_cache() -> None:
     >>> torch.memory.empty_cache()
     """
     _pool.empty_cache()
+    free_workspaces()
 
 
 def owns(array: np.ndarray[Any, Any]) -> bool:

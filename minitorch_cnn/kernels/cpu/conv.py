@@ -111,27 +111,25 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
 
     `steps` are the distances between the weights of two channels of the target and of the source.
     """
+    if target.size == 0:
+        return
     kernel, vector = w.shape[2:], VECTOR_BYTES // source.itemsize
-    pointwise = _is_pointwise(kernel, stride, padding)
-    if pointwise and groups == 1 and target.shape[2] * target.shape[3] >= 3 * vector:
-        batch, outputs = target.shape[:2]
+    inputs, outputs = source.shape[1] // groups, target.shape[1] // groups
+    pixels = target.shape[2] * target.shape[3]
+    way = _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vector)
+    if way == "product":
+        batch = target.shape[0]
         product(
             w.reshape(1, *w.shape[:2]), source.reshape(batch, source.shape[1], -1), bias,
             target.reshape(batch, outputs, -1), adjoint, False, bias_of_rows=True,
         )  # fmt: skip
         return
-    if pointwise:
-        source, target = _as_rows(source), _as_rows(target)
-    inputs, outputs = source.shape[1] // groups, target.shape[1] // groups
-    if target.size == 0:
-        return
-    if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
+    if way == "winograd":
         _winograd(adjoint, source, w, bias, target, steps, padding)
         return
-    terms = inputs * kernel[0] * kernel[1]
-    # By positions if the lanes would not be filled with channels, or few terms would not pay for
-    # the weights' turning and the sums', or if so nothing need be copied.
-    in_lanes = outputs >= vector and terms >= (64 if pointwise else 24)
+    if _is_pointwise(kernel, stride, padding):
+        source, target = _as_rows(source), _as_rows(target)
+    terms, in_lanes = inputs * kernel[0] * kernel[1], way == "channels"
     block = max(1, BLOCK // target.shape[3])
     plan = geometry(
         adjoint, inputs, steps[1], source.shape[2:], target.shape[2:], kernel, stride, padding,
@@ -144,15 +142,9 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         size = plan.source_size + (plan.positions + SPARE) * 2 * vector
         memory = workspace("memory", threads, size, source.dtype)
         pack(
-            threads_for(packed.size),
-            w.reshape(-1),
-            bias,
-            packed,
-            plan.tables,
-            steps[0],
-            w.size // groups,
-            outputs,
-        )
+            threads_for(packed.size), w.reshape(-1), bias, packed, plan.tables, steps[0],
+            w.size // groups, outputs,
+        )  # fmt: skip
         by_channels(threads, source, packed, target, memory, plan.tables, groups)
     else:
         size = plan.source_size + REGISTERS * vector
@@ -162,6 +154,29 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
             threads, source, w.reshape(-1), bias, target, memory, plan.tables, groups, steps[0],
             w.size // groups,
         )  # fmt: skip
+
+
+def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vector):
+    """By which method: a product of matrices, Winograd's, by channels or by positions.
+
+    Tuned with `python -m bench.conv_layers`. `inputs` and `outputs` are channels of a group of the
+    source and the target, `pixels` those of the target's planes.
+    """
+    pointwise = _is_pointwise(kernel, stride, padding)
+    # Memory limits it: a product reads every image in place, and its rows are whole planes.
+    if pointwise and groups == 1 and pixels >= 3 * vector:
+        return "product"
+    # Fewer multiplications than the sum has terms.
+    if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
+        return "winograd"
+    # Lanes that hold channels would stay empty.
+    if outputs < vector:
+        return "positions"
+    # To turn the weights, and the sums at the end, would take longer than to add up the terms.
+    if inputs * kernel[0] * kernel[1] < (64 if pointwise else 24):
+        return "positions"
+    # Full lanes whatever the width, the stride and the dilation.
+    return "channels"
 
 
 def _tile_rows(outputs):
