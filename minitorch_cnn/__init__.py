@@ -28,6 +28,8 @@ from .dtypes import int64 as int64
 from .dtypes import promote as promote_types
 from .dtypes import set_default_dtype as set_default_dtype
 from .dtypes import uint8 as uint8
+from .kernels.precision import get_winograd_tile as get_winograd_tile
+from .kernels.precision import set_winograd_tile as set_winograd_tile
 from .kernels.threads import get_num_threads as get_num_threads
 from .kernels.threads import set_num_threads as set_num_threads
 from .ops.activation import erf as erf

@@ -366,8 +366,7 @@ class Tensor:
             raise RuntimeError(f"a Tensor can contain numbers, not {type(value).__name__}")
         return bool((self == value).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity; `==` compares elements
 
     def __repr__(self) -> str:
         # A view may follow its origin, so ask for what depends on history first.
@@ -454,7 +453,18 @@ def _initialise(tensor: Tensor, buffer: Any, dtype: DType, device: Device) -> No
 def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor) -> Tensor:
     """A leaf tensor over a buffer."""
     tensor = kind.__new__(kind)
-    _initialise(tensor, buffer, dtype, device)
+    # As `_initialise`, without its call: nothing is done more often.
+    tensor._buffer = buffer
+    tensor.dtype = dtype
+    tensor.device = device
+    tensor._counter = [0]
+    tensor._current = 0
+    tensor._grad = None
+    tensor._hooks = None
+    tensor._index = 0
+    tensor._node = None
+    tensor._origin = None
+    tensor._requires_grad = False
     return tensor
 
 

@@ -48,6 +48,7 @@ def run_all():
     for x, w, options in CONVS:
         for dtype in DTYPES:
             convolve(dtype, x, w, True, options)
+    winograd_by_four()
     drawn(30, pools(2, 5, 40), st.sampled_from(DTYPES))(pooling)()
     products()
     normalisations_and_losses()
@@ -94,6 +95,16 @@ def convolution(config, dtype, seed):
 def convolve(dtype, x_shape, w_shape, biased, options):
     bias = leaf(w_shape[:1], dtype) if biased else None
     backward(F.conv2d(leaf(x_shape, dtype), leaf(w_shape, dtype), bias, **options))
+
+
+def winograd_by_four():
+    mt.set_winograd_tile(4)
+    try:
+        for dtype in DTYPES:
+            convolve(dtype, (2, 64, 7, 9), (68, 64, 3, 3), True, {"padding": 1})
+            convolve(dtype, (1, 40, 12, 39), (32, 40, 3, 3), True, {})
+    finally:
+        mt.set_winograd_tile(2)
 
 
 def pooling(config, dtype):

@@ -15,6 +15,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from ..device import Device, cpu, launch
@@ -164,7 +165,7 @@ class inference_mode(GradMode):
 
 # ---------------------------------------------------------------------- nodes
 
-_numbers = itertools.count()
+numbers = itertools.count()
 
 Edge = tuple[Any, int]
 """A node and the number of its output; or a leaf tensor and 0."""
@@ -175,13 +176,13 @@ class Node:
 
     __slots__ = ("__weakref__", "device", "edges", "hooks", "number", "results", "retaining")
 
-    edges: tuple[Edge | None, ...]
-    results: tuple[tuple[tuple[int, ...], DType], ...]
+    edges: Sequence[Edge | None]
+    results: Sequence[tuple[tuple[int, ...], DType]]
     """Shape and type of every output."""
 
     def __init__(self, inputs: Iterable[Tensor | None], outputs: Sequence[Tensor]) -> None:
         self.edges = tuple([edge(t) if t is not None and t.requires_grad else None for t in inputs])
-        self.number = next(_numbers)
+        self.number = next(numbers)
         self.device = outputs[0].device
         self.results = tuple([(t._buffer.shape, t.dtype) for t in outputs])
         self.hooks: dict[int, dict[int, Callable[[Tensor], Any]]] | None = None
@@ -256,70 +257,77 @@ def _walk(
     Returns those that reach leaves or, given `wanted` edges, these alone: by (id, output number),
     the edge's target and its gradient.
     """
-    nodes = _reachable([target for (target, _), _ in roots if isinstance(target, Node)])
-    running = {id(node) for node in nodes}
-    known = running
+    running = known = watched = None
     if wanted is not None:
+        nodes = _reachable([target for (target, _), _ in roots if isinstance(target, Node)])
         running = _leading_to(nodes, wanted)
-        known = running | {id(target) for target, _ in wanted if isinstance(target, Node)}
-        nodes = [node for node in nodes if id(node) in known]
-    watched = None if wanted is None else {(id(target), i) for target, i in wanted}
-    pending: dict[int, list[Tensor | None]] = {}
+        known = running | {target for target, _ in wanted if isinstance(target, Node)}
+        watched = {(id(target), i) for target, i in wanted}
+    pending: dict[Node, list[Tensor | None]] = {}
+    # Of the nodes in `pending`, that of the highest number first.
+    waiting: list[tuple[int, Node]] = []
     arrived: dict[tuple[int, int], tuple[Any, Tensor]] = {}
-
-    def deposit(target: Any, index: int, g: Tensor) -> None:
-        if id(target) in known:
-            slots = pending.setdefault(id(target), [None] * len(target.results))
-            before = slots[index]
-            slots[index] = g if before is None else before + g
-        elif isinstance(target, Tensor) and (watched is None or (id(target), 0) in watched):
-            entry = arrived.get((id(target), 0))
-            arrived[id(target), 0] = (target, g if entry is None else entry[1] + g)
-
-    with GradMode(create_graph):
-        while roots:
-            (target, index), g = roots.pop()
-            deposit(target, index, g)
-        for node in nodes:
-            grads = pending.pop(id(node), None)
-            if grads is None:
-                continue
-            if node.hooks or node.retaining:
-                _call_hooks(node, grads)
-            if watched:
-                for i, known_grad in enumerate(grads):
-                    if known_grad is not None and (id(node), i) in watched:
-                        arrived[id(node), i] = (node, known_grad)
-            if id(node) not in running:
-                continue
-            found = node.backward(grads)
-            if not retain_graph:
-                node.release()
-            for e, gradient in zip(node.edges, found):
-                if e is not None and gradient is not None:
-                    deposit(*e, gradient)
+    before, recording.enabled = recording.enabled, create_graph
+    try:
+        while roots or waiting:
+            if roots:
+                e, g = roots.pop()
+                edges: Sequence[Edge | None] = (e,)
+                found: Sequence[Tensor | None] = (g,)
+            else:
+                node = heappop(waiting)[1]
+                grads = pending.pop(node)
+                if node.hooks or node.retaining:
+                    _call_hooks(node, grads)
+                if watched is not None:
+                    for i, known_grad in enumerate(grads):
+                        if known_grad is not None and (id(node), i) in watched:
+                            arrived[id(node), i] = (node, known_grad)
+                if running is not None and node not in running:
+                    continue
+                edges, found = node.edges, node.backward(grads)
+                if not retain_graph:
+                    node.release()
+            for edge_, part in zip(edges, found):
+                if edge_ is None or part is None:
+                    continue
+                target, index = edge_
+                if isinstance(target, Tensor):
+                    if watched is None or (id(target), 0) in watched:
+                        entry = arrived.get((id(target), 0))
+                        total = part if entry is None else entry[1] + part
+                        arrived[id(target), 0] = (target, total)
+                elif known is None or target in known:
+                    slots = pending.get(target)
+                    if slots is None:
+                        slots = pending[target] = [None] * len(target.results)
+                        heappush(waiting, (-target.number, target))
+                    earlier = slots[index]
+                    slots[index] = part if earlier is None else earlier + part
+    finally:
+        recording.enabled = before
     return arrived
 
 
 def _reachable(starts: list[Node]) -> list[Node]:
     """All nodes that the starts were computed from, latest first."""
-    seen = {id(node): node for node in starts}
-    stack = list(seen.values())
+    seen = set(starts)
+    stack = list(seen)
     while stack:
         for e in stack.pop().edges:
-            if e is not None and isinstance(e[0], Node) and id(e[0]) not in seen:
-                seen[id(e[0])] = e[0]
+            if e is not None and isinstance(e[0], Node) and e[0] not in seen:
+                seen.add(e[0])
                 stack.append(e[0])
-    return sorted(seen.values(), key=lambda node: node.number, reverse=True)
+    return sorted(seen, key=lambda node: node.number, reverse=True)
 
 
-def _leading_to(nodes: list[Node], wanted: list[Edge]) -> set[int]:
-    """The ids of those nodes whose inputs' gradients are wanted or lead to one that is."""
+def _leading_to(nodes: list[Node], wanted: list[Edge]) -> set[Node]:
+    """Those nodes whose inputs' gradients are wanted or lead to one that is."""
     targets = {id(target) for target, _ in wanted}
-    useful: set[int] = set()
+    useful: set[Node] = set()
     for node in reversed(nodes):
-        if any([e is not None and (id(e[0]) in targets or id(e[0]) in useful) for e in node.edges]):
-            useful.add(id(node))
+        if any([e is not None and (id(e[0]) in targets or e[0] in useful) for e in node.edges]):
+            useful.add(node)
     return useful
 
 
@@ -360,8 +368,13 @@ def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
     elif before is not None:
         launch(leaf.device, "elementwise.add", before._buffer, g._buffer, before._buffer)
         before._bump()
-    elif _references(g) == _alone() and g.device.owns(g._buffer) and g.is_contiguous():
-        leaf._grad = g.detach()  # nobody else can see this memory: it need not be copied
+    elif (
+        _references(g) == _alone()
+        and g.device.owns(g._buffer)
+        and g._buffer.flags.c_contiguous
+        and not g._requires_grad
+    ):
+        leaf._grad = g  # nobody else can see it: it need not be copied
     else:
         copy = g.device.empty(g._buffer.shape, g.dtype.numpy)
         launch(g.device, "shape.copy", g._buffer, copy)
@@ -400,12 +413,12 @@ def _roots(
             buffer = output.device.empty(output._buffer.shape, output.dtype.numpy)
             launch(output.device, "shape.fill", buffer, 1)
             g = wrap(buffer, output.dtype, output.device)
-        elif g.shape != output.shape:
+        elif g._buffer.shape != output._buffer.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} "
                 f"and output[{i}] has a shape of {output.shape}."
             )
-        else:
+        elif g.dtype is not output.dtype:
             g = g.to(output.dtype)
         roots.append((edge(output), g))
     return roots
@@ -444,10 +457,13 @@ def backward(
             target, index = edge(t)
             tensors_by_edge[id(target), index] = t
         arrived = _walk(roots, keep, create_graph, [edge(t) for t in tensors_by_edge.values()])
-    with GradMode(create_graph):
+    before, recording.enabled = recording.enabled, create_graph
+    try:
         for key, t in tensors_by_edge.items():
             if key in arrived:
                 _accumulate(t, [arrived.pop(key)[1]], create_graph)
+    finally:
+        recording.enabled = before
 
 
 def grad(

@@ -14,6 +14,8 @@
                                                         # and outputs, by name
         def grad_b(self, gy, a): ...
 
+Where gradients are best found together, one rule gives several: `grads_a_b`, or `grads` all.
+
 `Mul.apply(x, y)` checks, allocates, launches the kernel and, if a gradient can be asked for,
 records itself: the recorded call is an instance of the class, so a rule finds the attributes of
 the call in `self.attrs` and its inputs' shapes in `self.shapes`. Rules are ordinary code on
@@ -24,22 +26,47 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..device import Device, launch
 from ..dtypes import DType
 from ..tensor import Tensor, wrap
-from .graph import Node, recording
+from .graph import Node, numbers, recording
 
 __all__ = ["Op", "View"]
 
 Result = tuple[tuple[int, ...], DType]
 
 
+class Rule(NamedTuple):
+    """A gradient rule: for which inputs it is, and what it names after the outputs' gradients."""
+
+    inputs: tuple[int, ...] | None
+    """None for all of them, however many a call has."""
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    """What `backward` takes for one choice of inputs that have gradients."""
+
+    inputs: list[int]
+    """Which inputs must be kept."""
+    many: bool
+    """Whether all inputs behind the named ones must."""
+    outputs: list[int]
+    """Which outputs must."""
+    names: list[str]
+    """Of all that is kept: the inputs, those behind, the outputs."""
+    rules: list[tuple[tuple[int, ...], Callable[..., Any], list[int] | None]]
+    """For each rule the inputs it is for, and the places of its arguments among what is kept; None
+    if it takes all."""
+
+
 class Op(Node):
     """An operation on tensors; an instance is one recorded call of it."""
 
-    __slots__ = ("attrs", "saved", "shapes", "types")
+    __slots__ = ("attrs", "plan", "saved", "shapes", "types")
 
     kernel: ClassVar[str]
     """ "family.function": what `launch` runs on inputs, outputs and `parameters`."""
@@ -54,16 +81,16 @@ class Op(Node):
 
     inputs_named: ClassVar[tuple[str, ...]]
     _many: ClassVar[str]
-    _rules: ClassVar[list[tuple[int, Callable[..., Any], tuple[str, ...]]]]
-    _joint: ClassVar[tuple[str, ...] | None]
-    _needs: ClassVar[dict[tuple[bool, ...], frozenset[str]]]
-    """What `_needed` found for each choice of inputs with gradients."""
+    _rules: ClassVar[list[Rule]]
+    _plans: ClassVar[dict[int, Plan]]
+    """By which inputs have gradients: a binary number, after a leading 1 a digit for each."""
 
     attrs: dict[str, Any]
-    shapes: tuple[Any, ...]
+    shapes: Sequence[Any]
     """The inputs' shapes, and their types; None for an absent input."""
-    types: tuple[Any, ...]
-    saved: dict[str, Any] | None
+    types: Sequence[Any]
+    plan: Plan
+    saved: list[Any] | None
 
     outputs: ClassVar[Callable[..., Any]]
     """Static or class method: from the inputs, and the attributes by keyword, shape and type of the
@@ -78,13 +105,15 @@ class Op(Node):
         cls._many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         if twice := {*cls.inputs_named} & {*cls.results_named}:
             raise TypeError(f"{cls.__name__}: {sorted(twice)} name both an input and an output")
-        cls._rules, cls._needs = [], {}
-        for i, name in enumerate(cls.inputs_named):
-            rule = getattr(cls, f"grad_{name}", None)
-            if rule is not None:
-                cls._rules.append((i, rule, _names_after_gradients(rule, cls.differentiable)))
-        joint = getattr(cls, "grads", None)
-        cls._joint = None if joint is None else _names_after_gradients(joint, cls.differentiable)
+        cls._rules, cls._plans = [], {}
+        for method in dir(cls):
+            kind, _, named = method.partition("_")
+            if kind not in ("grad", "grads"):
+                continue
+            inputs = [cls.inputs_named.index(name) for name in named.split("_") if name]
+            rule = getattr(cls, method)
+            names = tuple(inspect.signature(rule).parameters)[1 + cls.differentiable :]
+            cls._rules.append(Rule(tuple(inputs) or None, rule, names))
 
     @classmethod
     def apply(cls, *inputs: Any, into: Tensor | None = None, **attrs: Any) -> Any:
@@ -93,25 +122,7 @@ class Op(Node):
         With `into`, one of the inputs, the result takes its place: its memory and its history.
         """
         results = cls.outputs(*inputs, **attrs)
-        if type(results) is not list:
-            results = [results]
-        device, buffers, requires_grad = cls._read(inputs)
-        if into is not None:
-            return cls._apply_into(into, inputs, attrs, results[0], device, buffers, requires_grad)
-        outputs = []
-        for shape, dtype in results:
-            buffer = device.empty(shape, dtype.numpy)
-            buffers.append(buffer)
-            outputs.append(wrap(buffer, dtype, device))
-        launch(device, cls.kernel, *buffers, *[attrs[p] for p in cls.parameters])
-        if requires_grad and recording.enabled:
-            cls.record(inputs, attrs, outputs)
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-    @classmethod
-    def _read(cls, inputs: tuple[Any, ...]) -> tuple[Device, list[Any], bool]:
-        """The inputs' device, their buffers as the kernel wants them, whether any requires grad."""
-        device = inputs[0].device
+        device, contiguous = inputs[0].device, cls.contiguous
         buffers = []
         requires_grad = False
         for t in inputs:
@@ -124,24 +135,40 @@ class Op(Node):
                     f"but found {device} and {t.device}"
                 )
             buffer = t._buffer
-            if cls.contiguous and not buffer.flags.c_contiguous:
+            if contiguous and not buffer.flags.c_contiguous:
                 buffer = device.empty(buffer.shape, t.dtype.numpy)
                 launch(device, "shape.copy", t._buffer, buffer)
             buffers.append(buffer)
-            requires_grad = requires_grad or t.requires_grad
-        return device, buffers, requires_grad
+            if not requires_grad:  # the property would look twice at what is no view
+                requires_grad = t._requires_grad if t._origin is None else t.requires_grad
+        if into is not None:
+            result = results[0] if type(results) is list else results
+            return cls._apply_into(into, inputs, attrs, result, device, buffers, requires_grad)
+        outputs = []
+        for shape, dtype in results if type(results) is list else (results,):
+            buffer = device.empty(shape, dtype.numpy)
+            buffers.append(buffer)
+            outputs.append(wrap(buffer, dtype, device))
+        for parameter in cls.parameters:
+            buffers.append(attrs[parameter])
+        launch(device, cls.kernel, *buffers)
+        if requires_grad and recording.enabled:
+            cls.record(inputs, attrs, outputs)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     @classmethod
     def record(
         cls, inputs: tuple[Any, ...], attrs: dict[str, Any], outputs: Sequence[Tensor]
     ) -> None:
         """Make the outputs' history this call."""
-        differentiable = outputs[: cls.differentiable]
-        if not differentiable[0].dtype.is_floating_point:
+        if not outputs[0].dtype.is_floating_point:
             return
-        node = cls(inputs, differentiable)
-        node._describe(inputs, attrs)
-        node.saved = node._save(inputs, outputs)
+        differentiable = outputs
+        if len(outputs) > cls.differentiable:
+            differentiable = outputs[: cls.differentiable]
+        node = cls.__new__(cls)
+        node._describe(inputs, attrs, differentiable)
+        node.saved = node._keep(inputs, outputs)
         for i, t in enumerate(differentiable):
             t._node, t._index, t._requires_grad = node, i, True
 
@@ -174,14 +201,15 @@ class Op(Node):
         if recording.enabled and (requires_grad or into._root().requires_grad):
             check_in_place(into)
             olds = [_before(t, into) for t in inputs]
-            node = cls(olds, (into,))
-            node._describe(inputs, attrs)
-            for name, old in zip(cls.inputs_named, olds):
-                if old is not None and old._buffer is into._buffer and name in node._needed():
+            node = cls.__new__(cls)
+            node._describe(olds, attrs, (into,))
+            for i in node.plan.inputs:
+                old = olds[i]
+                if old is not None and old._buffer is into._buffer:
                     # The rules look at what is about to be overwritten.
                     old._buffer, old._counter = device.empty(shape, old.dtype.numpy), [0]
                     launch(device, "shape.copy", into._buffer, old._buffer)
-            node.saved = node._save(tuple(olds), ())
+            node.saved = node._keep(olds, None)
         direct = into._buffer.flags.c_contiguous or not cls.contiguous
         target = into._buffer if direct else device.empty(shape, dtype.numpy)
         launch(device, cls.kernel, *buffers, target, *[attrs[p] for p in cls.parameters])
@@ -190,43 +218,81 @@ class Op(Node):
         into._bump()
         if node is not None:
             assert node.saved is not None
-            node.saved.update(node._save((), (into,)))
+            node._keep_outputs(node.saved, [into])
             take_history(into, node)
         return into
 
-    def _describe(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> None:
-        self.attrs = attrs
-        self.shapes = tuple([None if t is None else t._buffer.shape for t in inputs])
-        self.types = tuple([None if t is None else t.dtype for t in inputs])
+    def _describe(
+        self, inputs: Sequence[Any], attrs: dict[str, Any], outputs: Sequence[Tensor]
+    ) -> None:
+        """Note all of a call but what is kept for `backward`."""
+        edges: list[Any] = []
+        shapes: list[Any] = []
+        types: list[Any] = []
+        key = 1
+        for t in inputs:
+            if t is None:
+                edges.append(None)
+                shapes.append(None)
+                types.append(None)
+                key *= 2
+                continue
+            shapes.append(t._buffer.shape)
+            types.append(t.dtype)
+            if t._requires_grad if t._origin is None else t.requires_grad:
+                edges.append((t, 0) if t._node is None else (t._node, t._index))
+                key = 2 * key + 1
+            else:
+                edges.append(None)
+                key *= 2
+        self.edges, self.shapes, self.types, self.attrs = edges, shapes, types, attrs
+        self.number = next(numbers)
+        self.device = outputs[0].device
+        self.results = [(t._buffer.shape, t.dtype) for t in outputs]
+        self.hooks = self.retaining = None
+        self.plan = self._plans.get(key) or self._make_plan(key)
 
-    def _needed(self) -> frozenset[str]:
-        """The inputs and outputs that the rules for the inputs with gradients name."""
-        wanted = tuple([e is not None for e in self.edges])
-        names = self._needs.get(wanted)
-        if names is None:
-            named = (
-                [n for i, _, n in self._rules if wanted[i]]
-                if self._joint is None
-                else [self._joint]
+    def _make_plan(self, key: int) -> Plan:
+        """What the rules need that the edges can ask for."""
+        wanted = [i for i, e in enumerate(self.edges) if e is not None]
+        rules = [r for r in self._rules if r.inputs is None or not {*wanted}.isdisjoint(r.inputs)]
+        if any(r.inputs is None for r in rules):
+            rules = [r for r in rules if r.inputs is None]
+        needed = {name for rule in rules for name in rule.names}
+        inputs = [i for i, name in enumerate(self.inputs_named) if name in needed]
+        outputs = [i for i, name in enumerate(self.results_named) if name in needed]
+        many = self._many in needed
+        names = [self.inputs_named[i] for i in inputs] + [self._many] * many
+        names += [self.results_named[i] for i in outputs]
+        every = tuple(range(len(self.edges)))
+        taken = [
+            (
+                r.inputs or every,
+                r.function,
+                None if [*r.names] == names else [names.index(name) for name in r.names],
             )
-            names = self._needs[wanted] = frozenset([name for some in named for name in some])
-        return names
+            for r in rules
+        ]
+        plan = self._plans[key] = Plan(inputs, many, outputs, names, taken)
+        return plan
 
-    def _save(self, inputs: tuple[Any, ...], outputs: Sequence[Tensor]) -> dict[str, Any]:
-        """What the rules that can be asked for need, by name."""
-        names = self._needed()
-        saved: dict[str, Any] = {}
-        for name, t in zip(self.inputs_named, inputs):
-            if name in names:
-                saved[name] = None if t is None else (t, t._counter, t._counter[0])
-        if self._many in names and inputs:
-            many = inputs[len(self.inputs_named) :]
-            saved[self._many] = [(t, t._counter, t._counter[0]) for t in many]
-        for i, (name, t) in enumerate(zip(self.results_named, outputs)):
-            if name in names:  # not the output itself, which holds this node: memory must not wait
-                # for the garbage collector
-                saved[name] = (t._buffer, t._counter, t._counter[0], t.dtype, i)
-        return saved
+    def _keep(self, inputs: Sequence[Any], outputs: Sequence[Tensor] | None) -> list[Any]:
+        """What the rules that can be asked for need, in the plan's order, and its versions."""
+        plan = self.plan
+        kept: list[Any] = []
+        for i in plan.inputs:
+            kept.append(None if inputs[i] is None else _version(inputs[i]))
+        if plan.many:
+            kept.append([_version(t) for t in inputs[len(self.inputs_named) :]])
+        if plan.outputs and outputs is not None:
+            self._keep_outputs(kept, outputs)
+        return kept
+
+    def _keep_outputs(self, kept: list[Any], outputs: Sequence[Tensor]) -> None:
+        for i in self.plan.outputs:  # not the output itself, which holds this node: memory must not
+            # wait for the garbage collector
+            t = outputs[i]
+            kept.append((t._buffer, t._counter, t._counter[0], t.dtype, i))
 
     def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
         if self.saved is None:
@@ -235,49 +301,58 @@ class Op(Node):
                 "tensors after they have already been freed). Specify retain_graph=True if you "
                 "need to backward through the graph a second time."
             )
-        gys = [self.zeros(i) if g is None else g for i, g in enumerate(grads)]
-        if self._joint is not None:
-            values = [self._unpack(name) for name in self._joint]
-            return self.grads(*gys, *values)  # type: ignore[attr-defined]
+        gys: list[Any] = grads
+        if len(grads) > 1:  # else the one is there: it is why this was called
+            gys = [self.zeros(i) if g is None else g for i, g in enumerate(grads)]
+        kept: list[Any] = []
+        for entry in self.saved:
+            kept.append(self._take(len(kept), entry))
         found: list[Tensor | None] = [None] * len(self.edges)
-        for i, rule, names in self._rules:
-            if self.edges[i] is not None:
-                found[i] = rule(self, *gys, *[self._unpack(name) for name in names])
+        for inputs, rule, places in self.plan.rules:
+            # Most rules name all that is kept, in its order: no list need be made for them.
+            values = kept if places is None else [kept[place] for place in places]
+            gradients = rule(self, *gys, *values)
+            if isinstance(gradients, (list, tuple)):
+                for i, g in zip(inputs, gradients):
+                    found[i] = g
+            else:
+                found[inputs[0]] = gradients
         return found
 
-    def _unpack(self, name: str) -> Any:
-        assert self.saved is not None
-        entry = self.saved[name]
-        if isinstance(entry, list):
-            return [self._check(name, e) for e in entry]
-        return None if entry is None else self._check(name, entry)
-
-    def _check(self, name: str, entry: tuple[Any, ...]) -> Tensor:
-        """What was saved, unless it was overwritten since."""
-        kept, counter, version = entry[:3]
-        current = kept._counter if isinstance(kept, Tensor) else counter
-        if current is not counter or counter[0] != version:
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: {name}, {type(self).__name__.lower()}'s "
-                f"{'input' if isinstance(kept, Tensor) else 'output'} of shape {list(kept.shape)}, "
-                f"is at version {current[0]}; expected version {version} instead."
-            )
-        if isinstance(kept, Tensor):
-            return kept
-        output = wrap(kept, entry[3], self.device)
-        output._counter = counter
-        if entry[4] < self.differentiable:
-            output._node, output._index, output._requires_grad = self, entry[4], True
-        return output
+    def _take(self, place: int, entry: Any) -> Any:
+        """What was kept, unless it was overwritten since."""
+        if entry is None:
+            return None
+        if type(entry) is list:
+            return [self._take(place, e) for e in entry]
+        kept, counter, version, dtype, index = entry
+        if dtype is None:
+            if kept._counter is counter and counter[0] == version:
+                return kept
+            current = kept._counter[0]
+        elif counter[0] == version:
+            output = wrap(kept, dtype, self.device)
+            output._counter = counter
+            if index < self.differentiable:
+                output._node, output._index, output._requires_grad = self, index, True
+            return output
+        else:
+            current = counter[0]
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an "
+            f"inplace operation: {self.plan.names[place]}, {type(self).__name__.lower()}'s "
+            f"{'input' if dtype is None else 'output'} of shape {list(kept.shape)}, "
+            f"is at version {current}; expected version {version} instead."
+        )
 
     def release(self) -> None:
         if self.saved:
             self.saved = None
 
 
-def _names_after_gradients(rule: Callable[..., Any], gradients: int) -> tuple[str, ...]:
-    return tuple(inspect.signature(rule).parameters)[1 + gradients :]
+def _version(t: Tensor) -> tuple[Any, ...]:
+    """An input, and which writes to its memory it has seen: an entry among what is kept."""
+    return t, t._counter, t._counter[0], None, 0
 
 
 class View(Op):
@@ -359,9 +434,9 @@ def take_history(tensor: Tensor, node: Node) -> None:
     tensor._node, tensor._index, tensor._requires_grad = node, 0, True
     tensor._current = tensor._counter[0]
     for (view, parent, op, attrs), old in zip(parents, olds):
-        written = WriteView((old, view), (parent,))
-        written._describe((old, view), {"op": op, "attrs": attrs})
-        written.saved = {}
+        written = WriteView.__new__(WriteView)
+        written._describe((old, view), {"op": op, "attrs": attrs}, (parent,))
+        written.saved = []
         parent._node, parent._index, parent._requires_grad = written, 0, True
         parent._current = parent._counter[0]
 

@@ -13,15 +13,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numba
-import numpy as np
 from numba import njit, prange
 from numba.core import caching
 from numba.core.compiler_lock import global_compiler_lock
+from numpy import ndarray
 
 from . import threads
 
@@ -87,12 +87,16 @@ class Kernel:
         self.parallel = _compile(function, parallel=True) if work is not None else self.serial
 
     def __call__(self, *args: Any) -> None:
+        given: Sequence[Any] = args
         if self.flat:
-            args = tuple([a.reshape(-1) if type(a) is np.ndarray else a for a in args])
-        if self.work is None or threads.forked or self.work(*args) < PARALLEL_WORK:
-            self.serial(*args)
+            given = []
+            for a in args:
+                given.append(a.ravel() if type(a) is ndarray else a)
+        work = self.work
+        if work is None or threads.forked or work(*given) < PARALLEL_WORK:
+            self.serial(*given)
         else:
-            run_on_threads(self.parallel, *args)
+            run_on_threads(self.parallel, *given)
 
 
 def threads_for(work: int) -> int:

@@ -14,10 +14,14 @@ KEPT_BYTES = 64 << 20
 
 ALIGNMENT = 64  # of every row, in bytes: a line of cache
 
+# Workspaces of different shapes that are remembered, so that the next call need not cut them out.
+SHAPES = 1024
+
 
 class _Kept(threading.local):
     def __init__(self):
         self.blocks = {}
+        self.cut = {}
 
 
 _kept = _Kept()
@@ -26,7 +30,11 @@ _kept = _Kept()
 def workspace(name, rows, size, dtype):
     """`rows` rows of at least `size` elements, their contents arbitrary, good until the next call
     with this name in this thread."""
-    dtype = np.dtype(dtype)
+    known = _kept.cut.get((name, rows, size, dtype))
+    return _cut(name, rows, size, dtype) if known is None else known
+
+
+def _cut(name, rows, size, dtype):
     row_bytes = max(1, -(-size * dtype.itemsize // ALIGNMENT)) * ALIGNMENT
     needed = rows * row_bytes
     block = _kept.blocks.get(name)
@@ -34,17 +42,29 @@ def workspace(name, rows, size, dtype):
         raw = np.empty(needed + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
         block = raw[start : start + needed]
-        if needed <= KEPT_BYTES:
-            _kept.blocks[name] = block
-    return block[:needed].view(dtype).reshape(rows, -1)
+        if needed > KEPT_BYTES:
+            return block.view(dtype).reshape(rows, -1)
+        _kept.blocks[name] = block
+        _kept.cut.clear()  # what is cut from the block before would keep it
+    elif len(_kept.cut) >= SHAPES:
+        _kept.cut.clear()
+    cut = _kept.cut[name, rows, size, dtype] = block[:needed].view(dtype).reshape(rows, -1)
+    return cut
 
 
 def shaped_workspace(name, shape, dtype):
     """The same as an array of this shape."""
-    size = math.prod(shape)
-    return workspace(name, 1, size, dtype)[0, :size].reshape(shape)
+    known = _kept.cut.get((name, shape, dtype))
+    if known is None:
+        size = math.prod(shape)
+        row = workspace(name, 1, size, dtype)
+        known = row[0, :size].reshape(shape)
+        if row.nbytes <= KEPT_BYTES:
+            _kept.cut[name, shape, dtype] = known
+    return known
 
 
 def free_workspaces():
     """Give back what this thread keeps."""
     _kept.blocks.clear()
+    _kept.cut.clear()

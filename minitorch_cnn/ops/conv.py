@@ -6,6 +6,7 @@ closed under differentiation.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ..autograd.op import Op, Result
@@ -19,6 +20,8 @@ Pair = tuple[int, int]
 
 def integer(name: str, value: Any) -> int:
     """An option that must be an int."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected an int, not {value!r}")
     return int(value.__index__())
@@ -26,6 +29,10 @@ def integer(name: str, value: Any) -> int:
 
 def pair(name: str, value: Any) -> Pair:
     """An option that is one int for both dimensions or one for each."""
+    if type(value) is int:
+        return value, value
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:
+        return value
     values = value if isinstance(value, (tuple, list)) else (value,)
     if len(values) not in (1, 2):
         raise RuntimeError(f"{name}: expected an int or two of them, not {value!r}")
@@ -55,18 +62,17 @@ class Conv2d(Op):
     ) -> Result:
         return (x._buffer.shape[0], w._buffer.shape[0], *size), x.dtype
 
-    def grads(self, gy: Tensor, x: Tensor, w: Tensor) -> list[Tensor | None]:
-        """The gradients of weight and bias are one op, as it reads gy once for both."""
-        for_x, for_w, for_b = [edge is not None for edge in self.edges]
-        gx = gw = gb = None
-        if for_x:
-            gx = Conv2dInputGrad.apply(gy, w, **{**self.attrs, "size": self.shapes[0]})
-        if for_w:
-            sizes = {"size": self.shapes[1], "bias": for_b}
-            gw, gb = Conv2dWeightGrad.apply(gy, x, **{**self.attrs, **sizes})
-        elif for_b:
-            gb = sum(gy, (0, 2, 3))
-        return [gx, gw, gb if for_b else None]
+    def grad_x(self, gy: Tensor, w: Tensor) -> Tensor:
+        return Conv2dInputGrad.apply(gy, w, **{**self.attrs, "size": self.shapes[0]})
+
+    def grads_w_b(self, gy: Tensor, x: Tensor) -> list[Tensor | None]:
+        """One op, as it reads gy once for both."""
+        if self.edges[1] is None:
+            return [None, sum(gy, (0, 2, 3))]
+        for_b = self.edges[2] is not None
+        sizes = {"size": self.shapes[1], "bias": for_b}
+        gw, gb = Conv2dWeightGrad.apply(gy, x, **{**self.attrs, **sizes})
+        return [gw, gb if for_b else None]
 
 
 class Conv2dInputGrad(Op):
@@ -156,18 +162,40 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    single = input.ndim == 3
-    x = input.unsqueeze(0) if single else input
-    if x.ndim != 4 or weight.ndim != 4:
+    shape, weight_shape = input._buffer.shape, weight._buffer.shape
+    if len(shape) not in (3, 4) or len(weight_shape) != 4:
         raise RuntimeError(
             "conv2d: expected input of 3 or 4 dimensions and weight of 4, "
-            f"got shapes {list(input.shape)} and {list(weight.shape)}"
+            f"got shapes {list(shape)} and {list(weight_shape)}"
         )
-    require_floating("conv2d", x, weight, bias)
-    stride, dilation = pair("conv2d: stride", stride), pair("conv2d: dilation", dilation)
-    groups = integer("conv2d: groups", groups)
-    c, h, w = x._buffer.shape[1:]
-    o, c_group, kh, kw = weight._buffer.shape
+    require_floating("conv2d", input, weight, bias)
+    attrs = _checked(
+        shape,
+        weight_shape,
+        None if bias is None else bias._buffer.shape,
+        pair("conv2d: stride", stride),
+        padding if type(padding) in (int, str) else pair("conv2d: padding", padding),
+        pair("conv2d: dilation", dilation),
+        integer("conv2d: groups", groups),
+    )
+    if len(shape) == 4:
+        return Conv2d.apply(input, weight, bias, **attrs)
+    return Conv2d.apply(input.unsqueeze(0), weight, bias, **attrs).squeeze(0)
+
+
+@lru_cache(maxsize=512)
+def _checked(
+    shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    bias_shape: tuple[int, ...] | None,
+    stride: Pair,
+    padding: int | Pair | str,
+    dilation: Pair,
+    groups: int,
+) -> dict[str, Any]:
+    """The attributes of a convolution of these shapes."""
+    c, h, w = shape[-3:]
+    o, c_group, kh, kw = weight_shape
     for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
         if min(value) < least:
             raise RuntimeError(f"conv2d: {name} must be positive, not {value}")
@@ -177,12 +205,12 @@ def conv2d(
         )
     if c != c_group * groups:
         raise RuntimeError(
-            f"conv2d: input of shape {list(input.shape)} has {c} channels, but the weight of shape "
-            f"{list(weight.shape)} with {groups} groups expects {c_group * groups}"
+            f"conv2d: input of shape {list(shape)} has {c} channels, but the weight of shape "
+            f"{list(weight_shape)} with {groups} groups expects {c_group * groups}"
         )
-    if bias is not None and bias._buffer.shape != (o,):
+    if bias_shape not in (None, (o,)):
         raise RuntimeError(
-            f"conv2d: bias of shape {list(bias.shape)} does not fit {o} output channels"
+            f"conv2d: bias of shape {list(bias_shape or ())} does not fit {o} output channels"
         )
     if min(kh, kw) < 1:
         raise RuntimeError(f"conv2d: the kernel must not be empty, not {(kh, kw)}")
@@ -206,11 +234,13 @@ def conv2d(
             f"conv2d: kernel {(kh, kw)} with dilation {dilation} does not fit input {(h, w)} "
             f"with padding {padding}"
         )
-    size = (room[0] // stride[0] + 1, room[1] // stride[1] + 1)
-    y = Conv2d.apply(
-        x, weight, bias, size=size, stride=stride, padding=before, dilation=dilation, groups=groups
-    )
-    return y.squeeze(0) if single else y
+    return {
+        "size": (room[0] // stride[0] + 1, room[1] // stride[1] + 1),
+        "stride": stride,
+        "padding": before,
+        "dilation": dilation,
+        "groups": groups,
+    }
 
 
 def convolve2d(input: Tensor, kernel: Tensor, padding: int | Pair = 0) -> Tensor:

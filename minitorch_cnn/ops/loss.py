@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import prod
 from typing import Any
 
 from .. import dtypes
@@ -79,7 +80,8 @@ class LogSoftmaxGrad(Op):
 
 
 class LabelledLoss(Op):
-    """A loss for labels: none, averaged or summed; and the total of the labels' weights"""
+    """A loss for labels (n, ..) of x (n, c, ..): none, averaged or summed; and the total of the
+    labels' weights"""
 
     parameters = ("ignore_index", "reduction", "label_smoothing")
 
@@ -136,7 +138,7 @@ class NllLossGrad(LabelledLoss):
 
 
 class CrossEntropy(LabelledLoss):
-    """y = nll_loss(log_softmax(x)) along the middle of (outer, n, inner); and p = softmax(x)"""
+    """y = nll_loss(log_softmax(x)); and p = softmax(x)"""
 
     kernel = "loss.cross_entropy"
     results_named = ("y", "total", "p")
@@ -187,7 +189,7 @@ class CrossEntropyGrad(LabelledLoss):
         return x._buffer.shape, x.dtype
 
     def grad_gy(self, g: Tensor, x: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        along = g - sum(g * Softmax.apply(x), 1, keepdim=True)
+        along = g - sum(g * softmax(x, 1), 1, keepdim=True)
         return NllLoss.apply(along, target, weight, **self.options)[0]
 
     def grad_x(
@@ -201,7 +203,8 @@ class CrossEntropyGrad(LabelledLoss):
     ) -> Tensor:
         size = self.shapes[1]
         g_logp = NllLossGrad.apply(gy, target, weight, total, size=size, **self.options)
-        return -SoftmaxGrad.apply(g * sum(g_logp, 1, keepdim=True), Softmax.apply(x))
+        weighted = _as_lines(g * sum(g_logp, 1, keepdim=True))
+        return -reshape(SoftmaxGrad.apply(weighted, Softmax.apply(_as_lines(x))), size)
 
 
 class ElementwiseLoss(Op):
@@ -273,6 +276,12 @@ def _along(op: type[Op], name: str, input: Tensor, dim: int | None, dtype: DType
     n = shape[d] if shape else 1
     outer, inner = Size(shape[:d]).numel(), Size(shape[d + 1 :]).numel()
     return reshape(op.apply(reshape(x, outer, n, inner)), shape)
+
+
+def _as_lines(x: Tensor) -> Tensor:
+    """(n, c, ..) as (n, c, inner)"""
+    shape = x._buffer.shape
+    return reshape(x, *shape[:2], prod(shape[2:]))
 
 
 @method("softmax")
@@ -424,18 +433,17 @@ def _labelled(
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise RuntimeError(f"{name}: expected class indices of type int64, not {target.dtype}")
     require_floating(name, input, weight)
-    n, c = (shape[0], shape[1]) if input.ndim > 1 else (1, shape[0])
-    _check_weight(name, weight, c)
-    spots = Size(shape[2:]).numel()
+    one = len(shape) == 1
+    _check_weight(name, weight, shape[0 if one else 1])
     y = op.apply(
-        reshape(input, n, c, spots),
-        cast(reshape(target, n, spots), dtypes.int64),
+        reshape(input, 1, shape[0]) if one else input,
+        cast(reshape(target, 1) if one else target, dtypes.int64),
         weight,
         ignore_index=integer(f"{name}: ignore_index", ignore_index),
         reduction=REDUCTIONS[reduction],
         label_smoothing=float(label_smoothing),
     )[0]
-    return y if reduction != "none" else reshape(y, target.shape)
+    return reshape(y, ()) if one and reduction == "none" else y
 
 
 def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:

@@ -65,13 +65,55 @@ class Linear(Op):
         return (x._buffer.shape[0], w._buffer.shape[0]), x.dtype
 
     def grad_x(self, gy: Tensor, w: Tensor) -> Tensor:
-        return mm(gy, w)
+        return LinearInputGrad.apply(gy, w)
 
-    def grad_w(self, gy: Tensor, x: Tensor) -> Tensor:
-        return mm(gy.t(), x)
+    def grads_w_b(self, gy: Tensor, x: Tensor) -> list[Tensor | None]:
+        """One op, as it reads gy once for both."""
+        if self.edges[1] is None:
+            return [None, sum(gy, 0)]
+        for_b = self.edges[2] is not None
+        gw, gb = LinearWeightGrad.apply(gy, x, bias=for_b)
+        return [gw, gb if for_b else None]
 
-    def grad_b(self, gy: Tensor) -> Tensor:
-        return sum(gy, 0)
+
+class LinearInputGrad(Op):
+    """gx[n,i] = sum_o gy[n,o] w[o,i], the adjoint of linear in x"""
+
+    kernel = "matmul.linear_input_grad"
+
+    @staticmethod
+    def outputs(gy: Tensor, w: Tensor) -> Result:
+        return (gy._buffer.shape[0], w._buffer.shape[1]), gy.dtype
+
+    def grad_gy(self, g: Tensor, w: Tensor) -> Tensor:
+        return Linear.apply(g, w, None)
+
+    def grad_w(self, g: Tensor, gy: Tensor) -> Tensor:
+        return LinearWeightGrad.apply(gy, g, bias=False)[0]
+
+
+class LinearWeightGrad(Op):
+    """gw[o,i] = sum_n gy[n,o] x[n,i], gb[o] = sum_n gy[n,o]: the adjoint of linear in w and b
+
+    Without `bias`, gb is empty.
+    """
+
+    kernel = "matmul.linear_weight_grad"
+    differentiable = 2
+
+    @staticmethod
+    def outputs(gy: Tensor, x: Tensor, *, bias: bool) -> list[Result]:
+        out_features, in_features = gy._buffer.shape[1], x._buffer.shape[1]
+        return [
+            ((out_features, in_features), gy.dtype),
+            ((out_features if bias else 0,), gy.dtype),
+        ]
+
+    def grad_gy(self, g: Tensor, gb: Tensor, x: Tensor) -> Tensor:
+        return Linear.apply(x, g, gb if self.attrs["bias"] else None)
+
+    def grad_x(self, g: Tensor, gb: Tensor, gy: Tensor) -> Tensor:
+        return LinearInputGrad.apply(gy, g)
 
 
 def _is_turned(t: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from .. import dtypes
@@ -142,14 +143,15 @@ class AdaptiveAvgPool2dGrad(Op):
 
 def _images(name: str, input: Tensor) -> Tensor:
     """The input as (n, c, h, w)."""
-    if input.ndim not in (3, 4) or 0 in input._buffer.shape[-3:]:
+    shape = input._buffer.shape
+    if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
             f"{name}: expected images (c, h, w) or (n, c, h, w) with none of c, h, w zero, "
             f"got {list(input.shape)}"
         )
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"{name}: expected a floating-point tensor, not {input.dtype}")
-    return input.unsqueeze(0) if input.ndim == 3 else input
+    return input.unsqueeze(0) if len(shape) == 3 else input
 
 
 def _windows(
@@ -165,6 +167,19 @@ def _windows(
     kernel = pair(f"{name}: kernel_size", kernel_size)
     step = kernel if stride is None or stride == () else pair(f"{name}: stride", stride)
     pad, dilated = pair(f"{name}: padding", padding), pair(f"{name}: dilation", dilation)
+    return _fitting(name, x._buffer.shape[2:], kernel, step, pad, dilated, bool(ceil_mode))
+
+
+@lru_cache(maxsize=512)
+def _fitting(
+    name: str,
+    shape: tuple[int, ...],
+    kernel: Pair,
+    step: Pair,
+    pad: Pair,
+    dilated: Pair,
+    ceil_mode: bool,
+) -> dict[str, Any]:
     for what, value in (("kernel size", kernel), ("stride", step), ("dilation", dilated)):
         if min(value) < 1:
             raise RuntimeError(f"{name}: {what} must be greater than zero, not {value}")
@@ -173,7 +188,6 @@ def _windows(
             f"{name}: padding should be at least 0 and at most half of the kernel's extent, "
             f"but got padding {pad}, kernel {kernel} and dilation {dilated}"
         )
-    shape = x._buffer.shape[2:]
     h, w = [
         pooled_size(n, k, s, p, d, ceil_mode)
         for n, k, s, p, d in zip(shape, kernel, step, pad, dilated)
@@ -249,10 +263,9 @@ def avg_pool2d(
         raise RuntimeError("avg_pool2d: divisor must be not zero")
     x = _images("avg_pool2d", input)
     windows = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
-    del windows["dilation"]
     y = AvgPool2d.apply(
         x,
-        **windows,
+        **{key: value for key, value in windows.items() if key != "dilation"},
         count_include_pad=bool(count_include_pad),
         divisor_override=integer("avg_pool2d: divisor_override", divisor_override or 0),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..autograd.graph import reduce_to
 from ..autograd.op import Op, Result, View
-from ..tensor import Size, Tensor, method
+from ..tensor import Tensor, method
 from .convert import clone
 from .operands import broadcast_shape, cast, result_type
 
@@ -25,7 +26,7 @@ class Reshape(View):
         return buffer.reshape(size)
 
     def grad_x(self, gy: Tensor) -> Tensor:
-        return gy.reshape(self.shapes[0])
+        return _reshaped(gy, self.shapes[0])
 
 
 class Permute(View):
@@ -55,7 +56,7 @@ class Expand(View):
 def dimension(tensor: Tensor, dim: int, *, extra: int = 0) -> int:
     """A dimension counted from the front, of the tensor or of one with `extra` more."""
     n = max(tensor._buffer.ndim + extra, 1)
-    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+    if type(dim) is not int and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer))):
         raise TypeError(f"a dimension must be an int, not {dim!r}")
     if not -n <= dim < n:
         raise IndexError(
@@ -83,7 +84,9 @@ def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _fill_in(numel: int, size: tuple[int, ...]) -> tuple[int, ...]:
     """The size with its -1 replaced by what makes the count of elements right."""
-    count = Size(n for n in size if n != -1).numel()
+    if -1 not in size and math.prod(size) == numel and min(size, default=0) >= 0:
+        return size
+    count = math.prod([n for n in size if n != -1])
     unknown = size.count(-1)
     if unknown:
         fits = unknown == 1 and count != 0 and numel % count == 0
@@ -97,7 +100,10 @@ def _fill_in(numel: int, size: tuple[int, ...]) -> tuple[int, ...]:
 @method("reshape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in order in another shape, where one size may be -1; a view if possible."""
-    size = _fill_in(input._buffer.size, sizes(shape))
+    return _reshaped(input, _fill_in(input._buffer.size, sizes(shape)))
+
+
+def _reshaped(input: Tensor, size: tuple[int, ...]) -> Tensor:
     if not _shows_as(input._buffer, size):
         input = clone(input)
     return Reshape.apply(input, size=size)
@@ -127,13 +133,12 @@ method("reshape_as")(lambda self, other: reshape(self, other.shape))
 @method("flatten")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` made one."""
-    if input.ndim == 0:
-        return reshape(input, 1)
     start, end = dimension(input, start_dim), dimension(input, end_dim)
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    shape = input.shape
-    return reshape(input, *shape[:start], Size(shape[start : end + 1]).numel(), *shape[end + 1 :])
+    shape = input._buffer.shape
+    between = math.prod(shape[start : end + 1])
+    return _reshaped(input, (*shape[:start], between, *shape[end + 1 :]))
 
 
 @method("unflatten")

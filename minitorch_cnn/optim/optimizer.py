@@ -146,7 +146,9 @@ class Optimizer:
         """Forget the gradients of all parameters, or fill them with zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p._grad is not None:
+                if set_to_none:
+                    p._grad = None
+                else:
                     clear_grad(p, set_to_none)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

@@ -1,10 +1,14 @@
 """Convolution of images and its two gradients: which way each shape is computed."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..jit import threads_for
+from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
 from .conv_direct import (
+    FOUR,
     WHOLE,
     WIDE,
     by_channels,
@@ -25,14 +29,19 @@ from .conv_winograd import (
     POINTS,
     winograd,
     winograd_collect,
+    winograd_size,
     winograd_weight_grad,
     winograd_weights,
 )
+from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
+
+# Elements of Winograd's transforms that a thread works on at once.
+NEAR_TRANSFORMS = 1 << 19
 
 # Tasks to deal out to threads, if there is work for so many. By the shape alone, whatever the
 # number of threads, so that sums have the same parts.
@@ -189,27 +198,31 @@ def _tile_rows(outputs):
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
     """Whether the transforms cost less than the products they save."""
     plain = kernel == (3, 3) and stride == (1, 1) and dilation == (1, 1) and groups == 1
-    return plain and max(padding) <= 2 and min(inputs, outputs) >= 32 and outputs % 4 == 0
+    enough = max(padding) <= 2 and min(inputs, outputs) >= 32 and outputs % 4 == 0
+    return plain and enough and get_winograd_tile() > 0
 
 
 def _winograd(adjoint, source, w, bias, target, steps, padding):
     batch, channels = source.shape[:2]
     outputs, high, wide = target.shape[1:]
     top, left = (2 - padding[0], 2 - padding[1]) if adjoint else padding
-    points = shaped_workspace("points", (POINTS, outputs, channels), source.dtype)
-    winograd_weights(threads_for(points.size), w.reshape(-1), points, *steps, adjoint)
-    rows, across = batch * (-(-high // 2)), -(-wide // 2)
-    task_rows = _task_rows(rows, across)
+    m, run, turn = 2, winograd, winograd_weights
+    # Where many of their results would lie outside, large tiles have more products than small ones.
+    large, small = (-(-high // size) * -(-wide // size) * (size + 2) ** 2 for size in (4, 2))
+    if get_winograd_tile() == 4 and large < small:
+        m, run, turn = 4, winograd4, winograd4_weights
+    count = (m + 2) ** 2
+    points = shaped_workspace("points", (outputs, count, channels), source.dtype)
+    turn(threads_for(points.size), w.reshape(-1), points, *steps, adjoint)
     vector = VECTOR_BYTES // source.itemsize
-    padded = (task_rows * across + 2 * vector - 1) // vector * vector
-    strip = (2 * task_rows + 2) * 2 * (across + 1 + vector) + 4 * vector
+    rows, across = batch * (-(-high // m)), -(-wide // m)
+    task_rows = _task_rows(rows, across, count * channels, vector)
+    size = winograd_size(m, channels + OUTPUTS, task_rows, across, vector)
     threads = threads_for(target.size * channels * 4)
-    memory = workspace(
-        "memory", threads, POINTS * (channels + OUTPUTS) * padded + strip, source.dtype
-    )
+    memory = workspace("memory", threads, size, source.dtype)
     if not bias.size:
         bias = np.zeros(outputs, source.dtype)
-    winograd(threads, source, points, bias, target, memory, top, left, task_rows)
+    run(threads, source, points, bias, target, memory, top, left, task_rows)
 
 
 def _winograd_weight_grad(gy, x, gw, gb, padding):
@@ -217,18 +230,17 @@ def _winograd_weight_grad(gy, x, gw, gb, padding):
     outputs, high, wide = gy.shape[1:]
     vector = VECTOR_BYTES // x.itemsize
     rows, across = batch * (-(-high // 2)), -(-wide // 2)
-    task_rows = _task_rows(rows, across)
     parts = min(rows, 4 if outputs * channels <= 128 * 128 else 2)
     splits = 4 // parts
     some = -(-outputs // (splits * 2 * vector)) * 2 * vector
+    task_rows = _task_rows(rows, across, POINTS * (channels + some) // 2, vector)
     padded_channels = -(-channels // WIDE) * WIDE
     shape = (parts, splits, POINTS, padded_channels, some)
     sums = shaped_workspace("weight sums", shape, x.dtype)
-    padded = (task_rows * across + 2 * vector - 1) // vector * vector
-    line = across + 1 + vector
-    strip = max((2 * task_rows + 2) * 2 * line, (4 + POINTS * vector) * line)
+    size = winograd_size(2, channels + some, task_rows, across, vector)
+    size += POINTS * vector * (across + vector)
     threads = threads_for(gy.size * channels * 4)
-    memory = workspace("memory", threads, POINTS * (channels + some) * padded + strip, x.dtype)
+    memory = workspace("memory", threads, size, x.dtype)
     bias_sums = np.empty((parts, gb.size), np.float64)
     winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, *padding, task_rows)
     if gb.size:
@@ -236,11 +248,21 @@ def _winograd_weight_grad(gy, x, gw, gb, padding):
     winograd_collect(threads_for(sums.size), sums, gw)
 
 
-def _task_rows(rows, across):
-    """Rows of tiles in a task: about 96 tiles, their transforms still near when they are used."""
-    tasks = -(-rows * across // 96)
-    tasks = min(rows, -(-tasks // 4) * 4)
-    return -(-rows // tasks)
+@lru_cache(maxsize=512)
+def _task_rows(rows, across, tile_size, vector):
+    """Rows of tiles in a task.
+
+    So few that their transforms stay near, each tile's being `tile_size` elements; of these numbers
+    the one by which four threads would have the least to do, counted in vectors of tiles: those
+    that do not fill a tile of registers take twice as long, and a task reads all weights.
+    """
+    tiles = min(192, max(48, NEAR_TRANSFORMS // tile_size))
+
+    def work(some):
+        vectors = -(-some * across // vector)
+        return -(-rows // (4 * some)) * (vectors + vectors % FOUR + 1), -some
+
+    return min(range(1, max(1, min(rows, tiles // across)) + 1), key=work)
 
 
 def _is_pointwise(kernel, stride, padding):

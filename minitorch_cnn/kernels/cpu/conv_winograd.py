@@ -40,34 +40,53 @@ from .simd import (
 POINTS = 16
 OUTPUTS = 32  # channels of the target whose products are in memory at once
 
+# Elements by which points lie further apart than they are long. At multiples of a page's size their
+# places in the fastest memory would be the same.
+SKEW = 16
+
+
+def winograd_size(m, lines, task_rows, across, vector):
+    """Elements of memory for the points of so many lines of tiles of m x m, of which the channels
+    of the source are one part and those of the target the other; and for rows of x, parted."""
+    padded = (task_rows * across + 2 * vector - 1) // vector * vector
+    strip = (m * task_rows + 4) * m * (across + 1 + vector)
+    return (m + 2) ** 2 * (lines * padded + 2 * SKEW) + strip
+
 
 @task_kernel
 def winograd_weights(thread, threads, weight, points, target_step, source_step, turned):
-    """points[e,t,s] = (G g G^T)[e], g the filter from source s to target t, turned or not"""
-    _, targets, sources = points.shape
+    """points[t,e,s] = (G g G^T)[e], g the filter from source s to target t, turned or not"""
+    spread_weights(4, _spread, thread, threads, weight, points, target_step, source_step, turned)
+
+
+@inner
+def spread_weights(line, spread, thread, threads, weight, points, target_step, source_step, turned):
+    """points[t,e,s] = (G g G^T)[e]; `spread` is G g, of three vectors, for as many as a `line`"""
+    targets, _, sources = points.shape
     flat = points.reshape(-1)
-    size = targets * sources
     vector = lanes(points)
-    g, half = np.empty(9 * vector, points.dtype), np.empty(12 * vector, points.dtype)
-    spread = np.empty(POINTS * vector, points.dtype)
-    tasks = (sources + vector - 1) // vector
-    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
-        first = task * vector
-        count = min(vector, sources - first)
-        for t in range(targets):
+    g, half = np.empty(9 * vector, points.dtype), np.empty(3 * line * vector, points.dtype)
+    out = np.empty(line * line * vector, points.dtype)
+    for t in range(thread * targets // threads, (thread + 1) * targets // threads):
+        for first in range(0, sources, vector):
+            count = min(vector, sources - first)
             for lane in range(vector):
                 source = first + min(lane, count - 1)
                 filter = weight[t * target_step + source * source_step :]
                 for k in range(9):
                     g[k * vector + lane] = filter[8 - k if turned else k]
             for v in range(3):
-                _spread(g, v * vector, 3 * vector, half, v * vector, 3 * vector)
-            for u in range(4):
-                _spread(half, 3 * u * vector, vector, spread, 4 * u * vector, vector)
-            for e in range(POINTS):
-                row = flat[e * size + t * sources + first :]
+                spread(g, v * vector, 3 * vector, half, v * vector, 3 * vector)
+            for u in range(line):
+                spread(half, 3 * u * vector, vector, out, line * u * vector, vector)
+            for e in range(line * line):
+                to = (t * line * line + e) * sources + first
+                if count == vector:
+                    store(load(out, e * vector), flat, to)
+                    continue
+                row = flat[to:]
                 for lane in range(count):
-                    row[lane] = spread[e * vector + lane]
+                    row[lane] = out[e * vector + lane]
 
 
 @inner
@@ -84,16 +103,30 @@ def _spread(g, i, step, out, j, out_step):
 @task_kernel
 def winograd(thread, threads, x, points, bias, y, memories, top, left, task_rows):
     """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+u-top,j+v-left] w[o,c,u,v]; points are of w"""
+    multiply_tiles(
+        2, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top, left,
+        task_rows,
+    )  # fmt: skip
+
+
+@inner
+def multiply_tiles(
+    m, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left, task_rows
+):
+    """`winograd` for tiles of m x m results and the transforms of such tiles"""
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1:]
-    down, across = (high + 1) // 2, (wide + 1) // 2
+    down, across = (high + m - 1) // m, (wide + m - 1) // m
     x, y, points = x.reshape(-1), y.reshape(-1), points.reshape(-1)
     vector = lanes(x)
+    count = (m + 2) * (m + 2)
     padded = _padded(task_rows * across, vector)
     memory = memories[thread]
     spread = memory
-    products = memory[POINTS * channels * padded :]
-    strip = products[POINTS * OUTPUTS * padded :]
+    point, product_point = channels * padded + SKEW, OUTPUTS * padded + SKEW
+    products = memory[count * point :]
+    strip = products[count * product_point :]
+    half = np.empty(count * vector, x.dtype)
     full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 1)
     rows = batch * down
     tasks = (rows + task_rows - 1) // task_rows
@@ -101,35 +134,35 @@ def winograd(thread, threads, x, points, bias, y, memories, top, left, task_rows
         first, last = task * task_rows, min(rows, (task + 1) * task_rows)
         for c in range(channels):
             _spread_tiles(
-                x, c, channels, height, width, top, left, first, last, down, across,
-                strip, spread, c * padded, channels * padded,
+                m, spread_tile, x, c, channels, height, width, top, left, first, last, down,
+                across, strip, spread, c * padded, point, half,
             )  # fmt: skip
         vectors = ((last - first) * across + vector - 1) // vector
         for o in range(0, outputs, OUTPUTS):
             some = min(OUTPUTS, outputs - o)
             # A few tiles' vectors stay in the fastest memory for all these outputs.
-            for e in range(POINTS):
+            for e in range(count):
                 v = 0
                 while v < vectors:
                     whole = v + FOUR <= vectors
-                    place = e * channels * padded + v * vector
+                    place = e * point + v * vector
                     for k in range(0, some, 4):
-                        at = (e * outputs + o + k) * channels
-                        to = (e * OUTPUTS + k) * padded + v * vector
+                        at = ((o + k) * count + e) * channels
+                        to = e * product_point + k * padded + v * vector
                         if whole:
-                            _multiply(full, points, at, channels, spread, place, padded,
-                                      products, to)  # fmt: skip
+                            _multiply(full, points, at, count * channels, channels, spread, place,
+                                      padded, products, to)  # fmt: skip
                         else:
-                            _multiply(rest, points, at, channels, spread, place, padded,
-                                      products, to)  # fmt: skip
+                            _multiply(rest, points, at, count * channels, channels, spread, place,
+                                      padded, products, to)  # fmt: skip
                     v += FOUR if whole else 1
             for k in range(some):
                 for row in range(first, last):
                     n, r = row // down, row % down
-                    to = ((n * outputs + o + k) * high + 2 * r) * wide
-                    _join_tiles(products, k * padded + (row - first) * across, OUTPUTS * padded,
-                                across, bias, o + k, y, to, min(2, high - 2 * r), wide,
-                                strip)  # fmt: skip
+                    to = ((n * outputs + o + k) * high + m * r) * wide
+                    _join_tiles(m, join_tile, products, k * padded + (row - first) * across,
+                                product_point, across, bias, o + k, y, to,
+                                min(m, high - m * r), wide, strip, half)  # fmt: skip
 
 
 @inner
@@ -139,20 +172,20 @@ def _padded(tiles, vector):
 
 
 @inner
-def _multiply(shape, points, at, channels, spread, place, padded, products, to):
-    """products[to + m*padded + p] = sum_c points[at + m*channels + c] spread[place + c*padded + p],
+def _multiply(shape, points, at, apart, channels, spread, place, padded, products, to):
+    """products[to + m*padded + p] = sum_c points[at + m*apart + c] spread[place + c*padded + p],
     p up to the tile's width"""
     vector = lanes(points)
     tile = shape
     for c in range(channels):
-        tile = multiply_add(tile, points, at + c, channels, spread, place + c * padded, vector)
+        tile = multiply_add(tile, points, at + c, apart, spread, place + c * padded, vector)
     store_tile(tile, products, to, padded, vector)
 
 
 @inner
 def _spread_tiles(
-    x, c, channels, height, width, top, left, first, last, down, across,
-    strip, spread, to, point,
+    m, spread_tile, x, c, channels, height, width, top, left, first, last, down, across,
+    strip, spread, to, point, half,
 ):  # fmt: skip
     """spread[to + e*point + tile] = (B^T d B)[e] of channel c for the tiles of some rows
 
@@ -165,47 +198,59 @@ def _spread_tiles(
         n, r = row // down, row % down
         count = min(last - row, down - r)  # rows of tiles in this image
         at = (n * channels + c) * height * width
-        _part_columns(x, at, height, width, 2 * r - top, 2 * count + 2, left, strip, line)
+        _part_columns(m, x, at, height, width, m * r - top, m * count + 2, left, strip, line)
         for k in range(count):
             for q in range(0, across, vector):
-                even = 2 * k * 2 * line + q
-                odd = even + line
-                _spread_tile(strip, even, odd, 2 * line, spread,
-                             to + (row - first + k) * across + q, point)  # fmt: skip
+                spread_tile(strip, m * k * m * line + q, line, spread,
+                            to + (row - first + k) * across + q, point, half)  # fmt: skip
         row += count
 
 
 @inner
-def _part_columns(x, at, height, width, i0, count, left, strip, line):
-    """strip[k, parity, q] = x[i0 + k, 2q + parity - left] for k < count, 0 outside x"""
+def _part_columns(m, x, at, height, width, i0, count, left, strip, line):
+    """strip[k,phase,q] = x[i0 + k, m*q + phase - left] for k < count, q < line, 0 outside x"""
     vector = lanes(x)
-    blank = strip[: 2 * count * line]
-    for i in range(blank.size):
-        blank[i] = 0
-    pairs = width // 2
-    for k in range(max(0, -i0), min(count, height - i0)):
-        source = at + (i0 + k) * width
-        # x[2q] and x[2q + 1] go to one plane's q + a and the other's q + b.
-        even, odd = 2 * k * line, (2 * k + 1) * line
-        if left % 2 == 0:
-            to_first, to_second = even + left // 2, odd + left // 2
+    padded = strip[count * m * line :]  # a row of x between zeros
+    halves = padded[m * line :]
+    columns = min(width, m * line - left)
+    for j in range(m * line):
+        padded[j] = 0
+    for k in range(count):
+        i, to = i0 + k, k * m * line
+        if i < 0 or i >= height:
+            blank = strip[to : to + m * line]
+            for j in range(m * line):
+                blank[j] = 0
+            continue
+        if columns >= vector:
+            for j in range(0, columns, vector):
+                q = min(j, columns - vector)
+                store(load(x, at + i * width + q), padded, left + q)
         else:
-            to_first, to_second = odd + left // 2, even + (left + 1) // 2
-        if pairs >= vector:
-            for j in range(0, pairs, vector):
-                q = min(j, pairs - vector)
-                store_parted(x, source + 2 * q, strip, to_first + q, strip, to_second + q)
+            source, row = x[at + i * width :], padded[left:]
+            for j in range(columns):
+                row[j] = source[j]
+        if m == 2:
+            _part(padded, 0, line, strip, to, to + line)
         else:
-            for q in range(pairs):
-                strip[to_first + q] = x[source + 2 * q]
-                strip[to_second + q] = x[source + 2 * q + 1]
-        if width % 2 == 1:
-            strip[to_first + pairs] = x[source + width - 1]
+            _part(padded, 0, 2 * line, halves, 0, 2 * line)
+            _part(halves, 0, line, strip, to, to + 2 * line)
+            _part(halves, 2 * line, line, strip, to + line, to + 3 * line)
 
 
 @inner
-def _spread_tile(strip, even, odd, step, spread, to, point):
-    """(B^T d B) for a vector of tiles whose rows lie `step` apart"""
+def _part(x, i, count, y, even, odd):
+    """y[even + q], y[odd + q] = x[i + 2q], x[i + 2q + 1] for q < count, at least a vector"""
+    vector = lanes(x)
+    for j in range(0, count, vector):
+        q = min(j, count - vector)
+        store_parted(x, i + 2 * q, y, even + q, y, odd + q)
+
+
+@inner
+def _spread_tile(strip, even, line, spread, to, point, half):
+    """(B^T d B) for a vector of tiles"""
+    odd, step = even + line, 2 * line
     a0, a1, a2, a3 = _differences(
         load(strip, even), load(strip, even + step),
         load(strip, even + 2 * step), load(strip, even + 3 * step),
@@ -243,27 +288,33 @@ def _store_four(vectors, y, to, step):
 
 
 @inner
-def _join_tiles(products, at, point, across, bias, o, y, to, rows, wide, buffer):
-    """y[to + i*wide + j] = bias[o] + (A^T m A)[i % 2, j % 2] for a row of tiles"""
+def _join_tiles(
+    m, join_tile, products, at, point, across, bias, o, y, to, rows, wide, buffer, half
+):
+    """y[to + i*wide + j] = bias[o] + (A^T m A)[i % m, j % m] for a row of tiles"""
     vector = lanes(y)
     shift = broadcast(bias, o)
     for q in range(0, across, vector):
-        a0, a1 = _sums(products, at + q, 4 * point)
-        b0, b1 = _sums(products, at + q + point, 4 * point)
-        c0, c1 = _sums(products, at + q + 2 * point, 4 * point)
-        d0, d1 = _sums(products, at + q + 3 * point, 4 * point)
-        columns = wide - 2 * q
-        if columns >= 2 * vector:
-            store_interleaved(a0 + b0 + c0 + shift, b0 - c0 - d0 + shift, y, to + 2 * q)
-            if rows > 1:
-                store_interleaved(a1 + b1 + c1 + shift, b1 - c1 - d1 + shift, y, to + wide + 2 * q)
-        else:
-            store_interleaved(a0 + b0 + c0 + shift, b0 - c0 - d0 + shift, buffer, 0)
-            store_interleaved(a1 + b1 + c1 + shift, b1 - c1 - d1 + shift, buffer, 2 * vector)
-            for i in range(rows):
-                row, part = y[to + i * wide + 2 * q :], buffer[2 * i * vector :]
-                for j in range(columns):
-                    row[j] = part[j]
+        columns = wide - m * q
+        if rows == m and columns >= m * vector:
+            join_tile(products, at + q, point, shift, y, to + m * q, wide, half)
+            continue
+        join_tile(products, at + q, point, shift, buffer, 0, m * vector, half)
+        for i in range(rows):
+            row, part = y[to + i * wide + m * q :], buffer[i * m * vector :]
+            for j in range(min(columns, m * vector)):
+                row[j] = part[j]
+
+
+@inner
+def _join_tile(products, at, point, shift, y, to, step, half):
+    """y[to + i*step + 2q + j] = shift + (A^T m A)[i,j] of tile q"""
+    a0, a1 = _sums(products, at, 4 * point)
+    b0, b1 = _sums(products, at + point, 4 * point)
+    c0, c1 = _sums(products, at + 2 * point, 4 * point)
+    d0, d1 = _sums(products, at + 3 * point, 4 * point)
+    store_interleaved(a0 + b0 + c0 + shift, b0 - c0 - d0 + shift, y, to)
+    store_interleaved(a1 + b1 + c1 + shift, b1 - c1 - d1 + shift, y, to + step)
 
 
 @inner
@@ -289,8 +340,10 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
     vector = lanes(x)
     padded = _padded(task_rows * across, vector)
     spread = memories[thread]
-    slopes = spread[POINTS * channels * padded :]
-    strip = slopes[POINTS * some * padded :]
+    point, slope_point = channels * padded + SKEW, padded * some + SKEW
+    slopes = spread[POINTS * point :]
+    strip = slopes[POINTS * slope_point :]
+    half = np.empty(0, x.dtype)  # which these transforms do without
     # Channels are taken in whole tiles, of which the last repeats the last channel.
     places = np.empty(padded_channels, np.int64)
     for c in range(padded_channels):
@@ -311,14 +364,14 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
             last = min(end, first + task_rows)
             for c in range(channels):
                 _spread_tiles(
-                    x, c, channels, height, width, top, left, first, last, down, across,
-                    strip, spread, c * padded, channels * padded,
+                    2, _spread_tile, x, c, channels, height, width, top, left, first, last, down,
+                    across, strip, spread, c * padded, point, half,
                 )  # fmt: skip
-            for o in range(0, some, vector):
+            for o in range(0, min(some, outputs - split * some), vector):
                 begin = split * some + o
                 here = min(vector, outputs - begin)
                 _spread_slopes(gy, begin, here, outputs, high, wide, first, last, down, across,
-                               strip, slopes, o, some, padded * some,
+                               strip, slopes, o, some, slope_point,
                                bias_sums, part)  # fmt: skip
             tiles = (last - first) * across
             for e in range(POINTS):
@@ -326,7 +379,7 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
                     offsets = row_offsets(shape, places, c)
                     for o in range(0, some, 2 * vector):
                         tile = shape
-                        at, step = e * channels * padded, e * padded * some + o
+                        at, step = e * point, e * slope_point + o
                         for p in range(tiles):
                             tile = multiply_add(
                                 tile, spread, at + p, offsets, slopes, step + p * some, vector
@@ -343,7 +396,7 @@ def _spread_slopes(
     """slopes[e, tile, to + k] = (A gy A^T)[e] of channel o + k for the tiles of some rows"""
     vector = lanes(gy)
     line = across + vector
-    turned = strip[4 * line :]
+    turned = strip[8 * line :]
     for row in range(first, last):
         n, r = row // down, row % down
         for k in range(count):
@@ -351,7 +404,7 @@ def _spread_slopes(
             if bias_sums.size > 0:
                 pixels = gy[at + 2 * r * wide :]
                 bias_sums[part, o + k] += plain_sum(pixels, min(2, high - 2 * r) * wide)
-            _part_columns(gy, at, high, wide, 2 * r, 2, 0, strip, line)
+            _part_columns(2, gy, at, high, wide, 2 * r, 2, 0, strip, line)
             step = vector * line
             for q in range(0, across, vector):
                 y0, y1 = load(strip, q), load(strip, line + q)

@@ -77,6 +77,7 @@ def nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smoo
     """
     bad = np.empty(1, np.int64)
     options = ignore_index, reduction, label_smoothing
+    logp, target = _lines(logp), _line_labels(target)
     _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), bad, *options)
     _refuse_bad_label("nll_loss", target, bad[0], logp)
 
@@ -87,11 +88,13 @@ def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_
     With label_smoothing a, of n classes: (1-a) times that, - a/n weight gy.
     """
     options = ignore_index, reduction, label_smoothing
+    gx, target = _lines(gx), _line_labels(target)
     _nll_loss_grad(gy.reshape(-1), target, weight, total.reshape(-1), gx, *options)
 
 
 def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
     """y = nll_loss of log_softmax(x); p = softmax(x)"""
+    x, p, target = _lines(x), _lines(p), _line_labels(target)
     bad, losses = np.empty(1, np.int64), np.empty(target.shape)
     options = ignore_index, reduction, label_smoothing
     y, total = y.reshape(-1), total.reshape(-1)
@@ -104,7 +107,18 @@ def cross_entropy_grad(
 ):
     """gx = g - p sum g, g = nll_loss_grad; of x it needs no more than p = softmax(x)"""
     options = ignore_index, reduction, label_smoothing
+    p, gx, target = _lines(p), _lines(gx), _line_labels(target)
     _cross_entropy_grad(gy.reshape(-1), target, weight, total.reshape(-1), p, gx, *options)
+
+
+def _lines(x):
+    """x[n,c,..] as x[n,c,s]"""
+    return x if x.ndim == 3 else x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+def _line_labels(target):
+    """target[n,..] as target[n,s]"""
+    return target if target.ndim == 2 else target.reshape(len(target), math.prod(target.shape[1:]))
 
 
 def _refuse_bad_label(name, target, position, x):

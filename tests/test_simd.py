@@ -1,0 +1,272 @@
+"""Each intrinsic of the kernels' vectors and tiles against plain NumPy.
+
+The numbers are small integers, so that sums are exact in any order.
+"""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from minitorch_cnn.kernels.cpu import conv_direct, simd
+from minitorch_cnn.kernels.cpu.simd import (
+    add_tile,
+    broadcast,
+    column_offsets,
+    column_tile,
+    dot,
+    entry,
+    lanes,
+    load,
+    load_tile,
+    multiply_add,
+    row_offsets,
+    row_tile,
+    store,
+    store_interleaved,
+    store_parted,
+    store_sums,
+    store_tile,
+    tile_columns,
+    tile_rows,
+    transpose,
+    zero_tile,
+)
+
+WIDE, SLIM, LONG, NINE = (getattr(conv_direct, n) for n in ("WIDE", "SLIM", "LONG", "NINE"))
+FOUR, SIX = conv_direct.FOUR, conv_direct.SIX
+
+FLOATS = (np.float32, np.float64)
+DEPTH = 3  # terms of a sum
+
+
+def vector_of(dtype):
+    """How many elements of a type fill a vector."""
+    return simd.VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def numbers(dtype, *shape, seed=0):
+    """Small integers, none of them zero."""
+    generator = np.random.default_rng(seed)
+    return (generator.integers(1, 9, shape) * generator.choice([-1, 1], shape)).astype(dtype)
+
+
+# One kernel uses all that a tile can do, so that a shape is compiled once. It reads a and b from
+# places 2 and 3 on, with steps between rows and columns that are numbers and ones that are tables,
+# and writes into one row of y after the other, from its element 1 on.
+
+
+@njit
+def exercise(tile, a, b, steps, rows, columns, y, step):
+    vector = lanes(a)
+    by_row, by_column = row_offsets(tile, rows, 1), column_offsets(tile, columns, 1)
+    products, tabled = tile, tile
+    dots, dots_tabled = tile, tile
+    for t in range(DEPTH):
+        products = multiply_add(products, a, 2 + t, steps[0], b, 3 + t, steps[1])
+        tabled = multiply_add(tabled, a, 2 + t, by_row, b, 3 + t, by_column)
+        dots = dot(dots, a, 2 + t, steps[0], b, 3 + t, steps[1])
+        dots_tabled = dot(dots_tabled, a, 2 + t, by_row, b, 3 + t, by_column)
+    store_tile(tile, y[0], 1, step, vector)
+    store_tile(row_tile(tile, a, 2), y[1], 1, step, vector)
+    store_tile(column_tile(tile, a, 2), y[2], 1, step, vector)
+    store_tile(products, y[3], 1, step, vector)
+    store_tile(tabled, y[4], 1, step, vector)
+    store_tile(tabled, y[5], 1, by_row, by_column)
+    add_tile(tabled, y[6], 1, step, vector)
+    store_tile(dots, y[7], 1, step, vector)
+    store_tile(dots_tabled, y[8], 1, step, vector)
+    store_sums(dots, y[9], 1, step, 1)
+    store_tile(load_tile(tile, b, 3, steps[0], steps[1]), y[10], 1, step, vector)
+    store_tile(load_tile(tile, b, 3, by_row, by_column), y[11], 1, step, vector)
+    return tile_rows(tile), tile_columns(tile)
+
+
+@njit
+def exercise_wide(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, WIDE, 2), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_slim(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, SLIM, 1), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_six(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, 6, SIX), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_four(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, 4, FOUR), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_nine(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, 1, NINE), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_single(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, 1, 1), a, b, steps, rows, columns, y, step)
+
+
+@njit
+def exercise_low(a, b, steps, rows, columns, y, step):
+    return exercise(zero_tile(a, 2, 3), a, b, steps, rows, columns, y, step)
+
+
+# The tiles that kernels use, but for those that differ from one of these in their columns alone;
+# and one of more columns than rows, as the tiles of four rows are where there are more registers.
+TILES = [
+    (exercise_wide, WIDE, 2),
+    (exercise_slim, SLIM, 1),
+    (exercise_six, 6, SIX),
+    (exercise_four, 4, FOUR),
+    (exercise_nine, 1, NINE),
+    (exercise_single, 1, 1),
+    (exercise_low, 2, 3),
+]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("kernel", "m", "n"), TILES)
+def test_tiles_compute_their_formulas(kernel, m, n, dtype):
+    vector = vector_of(dtype)
+    a, b = numbers(dtype, 2000, seed=1), numbers(dtype, 2000, seed=2)
+    # Of the tables the first entry is not asked for. The others are in no order, and far enough
+    # apart for what is written there.
+    shuffle = np.random.default_rng(3).permutation
+    rows = np.append(9, shuffle(m) * n * (vector + 3))
+    columns = np.append(9, shuffle(n) * (vector + 3))
+    steps, step = (5, vector + 1), n * vector + 3
+    y = np.full((12, m * n * (vector + 3) + 1), 7, dtype)
+    expected = y.astype(np.float64)
+
+    def terms(x, start, offsets):
+        """[offset, t, lane], of a place and `offset` and `t` beyond it"""
+        places = start + offsets[:, None] + np.arange(DEPTH)
+        return x[places[:, :, None] + np.arange(vector)].astype(np.float64)
+
+    def put(y, tile, row_offsets, column_offsets):
+        for r, c in np.ndindex(m, n):
+            at = 1 + row_offsets[r] + column_offsets[c]
+            y[at : at + tile.shape[2]] = tile[r, c]
+
+    close = np.arange(m) * step, np.arange(n) * vector
+    ones = np.ones((m, n, vector))
+    put(expected[0], 0 * ones, *close)
+    put(expected[1], ones * a[2 : 2 + n * vector].reshape(n, vector), *close)
+    put(expected[2], ones * a[2 : 2 + m, None, None], *close)
+    for k, by_row, by_column in (
+        (3, np.arange(m) * steps[0], np.arange(n) * steps[1]),
+        (4, rows[1:], columns[1:]),
+    ):
+        left, right = terms(a, 2, by_row), terms(b, 3, by_column)
+        products = np.einsum("rt,ctl->rcl", left[..., 0], right)
+        dots = np.einsum("rtl,ctl->rcl", left, right)
+        put(expected[k], products, *close)
+        put(expected[k + 4], dots, *close)
+        places = 3 + by_row[:, None, None] + by_column[:, None] + np.arange(vector)
+        put(expected[k + 7], b[places], *close)
+        if k == 3:
+            put(expected[9], dots.sum(2, keepdims=True), close[0], np.arange(n))
+        else:
+            put(expected[5], products, by_row, by_column)
+            put(expected[6], products + 7, *close)
+    assert kernel(a, b, steps, rows, columns, y, step) == (m, n)
+    for k in range(12):
+        np.testing.assert_array_equal(y[k], expected[k], err_msg=f"y[{k}]")
+
+
+@njit
+def transposes(x, i, x_step, x_count, y, j, y_step, y_count):
+    transpose(x, i, x_step, x_count, y, j, y_step, y_count)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_transpose_reads_and_writes_as_many_rows_as_told(dtype):
+    vector = vector_of(dtype)
+    x_step, y_step = vector + 3, vector + 5
+    for x_count in range(1, vector + 1):
+        # Not one element more than it may read.
+        x = numbers(dtype, 2 + (x_count - 1) * x_step + vector, seed=x_count)
+        rows = x[2 + np.minimum(np.arange(vector), x_count - 1)[:, None] * x_step + range(vector)]
+        for y_count in range(1, vector + 1):
+            y = np.full(y_count * y_step + 1, 9, dtype)
+            expected = y.copy()
+            for q in range(y_count):
+                expected[1 + q * y_step :][:vector] = rows[:, q]
+            transposes(x, 2, x_step, x_count, y, 1, y_step, y_count)
+            np.testing.assert_array_equal(y, expected)
+
+
+@njit
+def vectors(x, y):
+    vector = lanes(x)
+    a, b = load(x, 1), load(x, 1 + vector)
+    store(a, y[0], 1)
+    store(broadcast(x, 2), y[1], 1)
+    store(a + b, y[2], 1)
+    store(a - b, y[3], 1)
+    store(a * 0.5, y[4], 1)
+    store(a * -3, y[5], 1)
+    store_interleaved(a, b, y[6], 1)
+    store_parted(x, 1, y[7], 1, y[8], 2)
+    return vector
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_vectors_compute_their_formulas(dtype):
+    vector = vector_of(dtype)
+    x = numbers(dtype, 2 * vector + 2)
+    y = np.full((9, 2 * vector + 3), 7, dtype)
+    expected = y.copy()
+    a, b = x[1 : 1 + vector], x[1 + vector : -1]
+    for k, value in enumerate((a, x[2], a + b, a - b, a / 2, -3 * a)):
+        expected[k, 1 : 1 + vector] = value
+    expected[6, 1:-2] = np.stack([a, b], 1).ravel()
+    expected[7, 1 : 1 + vector], expected[8, 2 : 2 + vector] = x[1:-1:2], x[2:-1:2]
+    assert vectors(x, y) == vector
+    np.testing.assert_array_equal(y, expected)
+
+
+@njit
+def entries(table, count):
+    total = 0
+    for i in range(count):
+        total += (i + 1) * entry(table, i)
+    return total
+
+
+def test_entry_is_the_element_of_a_table():
+    assert entries(np.array([5, 7, 11]), 3) == 5 + 14 + 33
+
+
+@njit
+def one_product(x, y):
+    tile = zero_tile(x, 1, 1)
+    tile = multiply_add(tile, x, 0, 1, x, 1, 1)
+    tile = dot(tile, x, 1, 1, x, 1, 1)
+    store_tile(tile, y, 0, 1, 1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_pass_through(value, dtype):
+    vector = vector_of(dtype)
+    x = np.ones(1 + vector, dtype)
+    x[0] = value
+    y = np.zeros(vector, dtype)
+    one_product(x, y)
+    np.testing.assert_array_equal(y, np.full(vector, value, dtype))
+
+
+def test_a_vector_is_as_wide_as_a_register():
+    assert (simd.VECTOR_BYTES, simd.REGISTERS) in {(16, 16), (16, 32), (32, 16), (64, 32)}
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(row[1], row[2]) for row in TILES])
+def test_tiles_fit_into_the_registers(rows, columns):
+    sums = rows * columns
+    assert sums + min(rows, columns) + 1 <= simd.REGISTERS
