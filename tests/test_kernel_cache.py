@@ -61,20 +61,24 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert run(tmp_path, tmp_path / "cache") == [[], 0.0]
 
 
-def test_an_edit_of_any_kernel_file_is_noticed(copy, tmp_path):
+def test_an_edit_of_a_kernel_or_of_what_it_imports_is_noticed(copy, tmp_path):
     def go():
         return run(copy.parent, tmp_path / "cache", package="minitorch_copy")
 
+    def edit(name, old="", new="\n# edited\n"):
+        file = copy / "kernels" / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1) if old else text + new)
+
     assert go() == [BOTH, 0.0]
     assert go() == [[], 0.0]
-    other = copy / "kernels" / "cpu" / "conv.py"  # not the file whose kernel runs
-    other.write_text(other.read_text() + "\n# edited\n")
-    assert go() == [BOTH, 0.0]
-    file = copy / "kernels" / "cpu" / "activation.py"
-    text = file.read_text()
-    edited = text.replace("y[i] = zero if x[i] <= zero else x[i]", "y[i] = x[i]", 1)
-    assert edited != text
-    file.write_text(edited)
+    edit("cpu/conv.py")  # of no concern to the kernel that runs
+    assert go() == [[], 0.0]
+    for imported in ("cpu/functions.py", "jit.py", "threads.py"):  # the last by way of jit.py
+        edit(imported)
+        assert go() == [BOTH, 0.0]
+    edit("cpu/activation.py", "y[i] = zero if x[i] <= zero else x[i]", "y[i] = x[i]")
     assert go() == [BOTH, -1.0]
     left = list((tmp_path / "cache").rglob("*.nbc"))
     assert len(left) == 2  # what the earlier sources compiled is gone

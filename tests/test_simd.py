@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from minitorch_cnn.kernels.cpu import conv_direct, simd
+from minitorch_cnn.kernels.cpu import simd, tiles
 from minitorch_cnn.kernels.cpu.simd import (
     add_tile,
     broadcast,
@@ -32,8 +32,8 @@ from minitorch_cnn.kernels.cpu.simd import (
     zero_tile,
 )
 
-WIDE, SLIM, LONG, NINE = (getattr(conv_direct, n) for n in ("WIDE", "SLIM", "LONG", "NINE"))
-FOUR, SIX = conv_direct.FOUR, conv_direct.SIX
+WIDE, SLIM, LONG, NINE = (getattr(tiles, n) for n in ("WIDE", "SLIM", "LONG", "NINE"))
+FOUR, SIX = tiles.FOUR, tiles.SIX
 
 FLOATS = (np.float32, np.float64)
 DEPTH = 3  # terms of a sum

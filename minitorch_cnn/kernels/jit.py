@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import pickle
+import re
 import sys
 import tempfile
 import threading
@@ -144,17 +145,18 @@ def _compile(function: Callable[..., None], parallel: bool) -> Any:
 class KernelCache(caching._Cache):
     """Compiled code on disk, one file an entry, found by a hash of all that it was made from.
 
-    The hash covers the sources of all kernels, Numba's version, the processor, the variant and the
-    argument types; not what a closure holds, so kernels are functions of a module. An entry is
-    never stale, and processes that write at once write different files or the same one; each file
-    is written aside and renamed.
+    The hash covers the kernel's source file and all that it imports from this folder, Numba's
+    version, the processor, the variant and the argument types; not what a closure holds, so kernels
+    are functions of a module. An entry is never stale, and processes that write at once write
+    different files or the same one; each file is written aside and renamed.
     """
 
     compiled: ClassVar[list[tuple[str, str, float]]] = []
     """What this process compiled, not finding it on disk: kernel, variant, seconds."""
 
     def __init__(self, function: Callable[..., None], variant: str) -> None:
-        self._name = f"{Path(function.__code__.co_filename).stem}.{function.__name__}"
+        self._file = Path(function.__code__.co_filename)
+        self._name = f"{self._file.stem}.{function.__name__}"
         self._variant = variant
         self._started = 0.0
 
@@ -180,7 +182,7 @@ class KernelCache(caching._Cache):
         self.compiled.append((self._name, self._variant, seconds))
         path = self._path(sig, data.codegen)
         try:
-            _forget_other_sources(path.parent)
+            self._forget_other_sources(path.parent)
             handle, aside = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(caching.dumps(data._reduce()))
@@ -197,15 +199,38 @@ class KernelCache(caching._Cache):
     def _path(self, sig: Any, codegen: Any) -> Path:
         made_from = repr((numba.__version__, sys.version, codegen.magic_tuple(), sig))
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return _folder() / f"{_sources()}-{self._name}-{self._variant}-{key}.nbc"
+        return _folder() / f"{self._name}-{self._variant}-{_sources(self._file)}-{key}.nbc"
+
+    def _forget_other_sources(self, folder: Path) -> None:
+        """Delete what earlier versions of the kernel left."""
+        current = f"{self._name}-{self._variant}-{_sources(self._file)}-"
+        for path in folder.glob(f"{self._name}-{self._variant}-*.nbc"):
+            if not path.name.startswith(current):
+                path.unlink(missing_ok=True)
+
+
+IMPORT = re.compile(r"^from (\.+)([\w.]*) import (\([\w,\s]*|[\w, ]*)", re.MULTILINE)
 
 
 @functools.cache
-def _sources() -> str:
-    """A hash of every kernel file: an edit of a callee in one outdates its callers in all."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+def _sources(file: Path) -> str:
+    """A hash of a kernel file and of those it imports, directly or not.
+
+    A kernel holds the code and the constants of all of them, so an edit of one outdates it.
+    """
+    digest, waiting, seen = hashlib.sha256(), [file], {file}
+    while waiting:
+        path = waiting.pop()
+        text = path.read_bytes()
+        digest.update(path.name.encode() + text)
+        for dots, module, names in IMPORT.findall(text.decode()):
+            folder = path.parents[len(dots) - 1].joinpath(*module.split("."))
+            # `from .b import c` may mean a name in b.py or the file c.py of a folder b.
+            inside = [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
+            for imported in (folder.with_suffix(".py"), *inside):
+                if imported not in seen and imported.is_file():
+                    seen.add(imported)
+                    waiting.append(imported)
     return digest.hexdigest()[:16]
 
 
@@ -225,14 +250,6 @@ def _folder() -> Path:
         except OSError:
             continue
     return Path(tempfile.mkdtemp(prefix="minitorch_cnn-"))
-
-
-@functools.cache
-def _forget_other_sources(folder: Path) -> None:
-    """Delete what earlier versions of the kernels left."""
-    for path in folder.glob("*.nbc"):
-        if not path.name.startswith(_sources()):
-            path.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -7,23 +7,17 @@ import numpy as np
 from ..jit import threads_for
 from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
-from .conv_direct import (
-    FOUR,
-    WHOLE,
-    WIDE,
-    by_channels,
+from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
+from .conv_geometry import SPARE, geometry
+from .conv_positions import (
     by_positions_1,
     by_positions_4,
     by_positions_6,
-    join_channel_parts,
     join_position_parts,
-    pack,
-    weight_by_channels,
     weight_by_positions_1,
     weight_by_positions_4,
     weight_by_positions_6,
 )
-from .conv_geometry import SPARE, geometry
 from .conv_winograd import (
     OUTPUTS,
     POINTS,
@@ -36,6 +30,7 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
+from .tiles import FOUR, WHOLE, WIDE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .conv_direct import FOUR, WIDE, plain_sum
+from .conv_layout import plain_sum
 from .simd import (
     add_tile,
     broadcast,
@@ -36,6 +36,7 @@ from .simd import (
     transpose,
     zero_tile,
 )
+from .tiles import FOUR, WIDE
 
 POINTS = 16
 OUTPUTS = 32  # channels of the target whose products are in memory at once

@@ -17,7 +17,6 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .reduce import sum
 from .simd import (
-    REGISTERS,
     VECTOR_BYTES,
     column_offsets,
     column_tile,
@@ -34,8 +33,8 @@ from .simd import (
     transpose,
     zero_tile,
 )
+from .tiles import FOUR
 
-FOUR = (REGISTERS - 1) // 5  # columns of vectors in a tile of four rows, as in conv_direct
 MANY = 32  # rows that repay a copy of the right matrix
 TERMS = 256  # of which a panel is made at a time
 LARGE = 1 << 24  # multiply-adds from which a last narrow panel is worth a kernel

@@ -1,0 +1,17 @@
+"""The shapes of tiles that kernels share: rows x columns vectors, and what of a tile stays near.
+
+A tile's vectors, those of one row and one more must fit in the registers.
+"""
+
+from math import lcm
+
+from .simd import REGISTERS
+
+WIDE = (REGISTERS - 3) // 2  # rows of tiles of two vectors
+SLIM = 8  # rows of tiles of one vector, held down by the addresses of as many rows
+LONG = REGISTERS // 2 - 1  # columns of tiles of one row
+NINE = 9  # columns of tiles of one row if they are terms: as many as a filter of 3 x 3 has
+FOUR, SIX = (REGISTERS - 1) // 5, (REGISTERS - 1) // 7  # columns of tiles of four and six rows
+
+WHOLE = lcm(WIDE, SLIM)  # a multiple of the rows of either tile
+NEAR = 4096  # elements that stay in the fastest memory
