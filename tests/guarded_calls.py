@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 
-from .op_table import ROWS
+from .rows import ROWS
 from .strategies import LAYOUTS, convs, in_layout, pools
 from .test_ops import evaluate
 

@@ -17,7 +17,8 @@ from minitorch_cnn.device import observe
 from minitorch_cnn.kernels import cpu as cpu_kernels
 from minitorch_cnn.kernels.jit import Kernel
 
-from .op_table import ROWS, Case, normal
+from .op_table import Case, normal
+from .rows import ROWS
 from .strategies import LAYOUTS, in_layout
 
 

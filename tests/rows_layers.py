@@ -1,0 +1,5 @@
+"""Rows of activations, normalisation, dropout, losses and embeddings."""
+
+from .op_table import Row
+
+ROWS: list[Row] = []

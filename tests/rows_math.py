@@ -1,0 +1,5 @@
+"""Rows of elementwise functions, reductions, sorting and products of matrices."""
+
+from .op_table import Row
+
+ROWS: list[Row] = []
