@@ -183,6 +183,14 @@ def optimizers():
                 (adam, {}),
                 (adam, {"amsgrad": True, "weight_decay": 0.1}),
                 (mt.optim.AdamW, {"maximize": True}),
+                (mt.optim.NAdam, {"weight_decay": 0.1}),
+                (mt.optim.RAdam, {"betas": (0.3, 0.8)}),
+                (mt.optim.Adamax, {}),
+                (mt.optim.Adagrad, {}),
+                (mt.optim.Adadelta, {}),
+                (mt.optim.RMSprop, {"momentum": 0.9, "centered": True}),
+                (mt.optim.RMSprop, {}),
+                (mt.optim.Rprop, {}),
             ]:
                 p = leaf((n,), dtype)
                 optimizer = kind([p], lr=0.1, **options)

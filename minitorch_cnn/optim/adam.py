@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..dtypes import float32
-from ..ops.creation import tensor, zeros_like
-from ..tensor import Tensor
-from .optimizer import Optimizer, check_number
+from .optimizer import Optimizer, check_betas, check_number
 
 __all__ = ["Adam"]
 
@@ -36,6 +33,10 @@ class Adam(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    kernel = "optim.adam"
+    hyper = ("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize")
+    moments = ("exp_avg", "exp_avg_sq")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -62,35 +63,7 @@ class Adam(Optimizer):
     def _check(self, options: dict[str, Any]) -> None:
         for name in ("lr", "eps", "weight_decay"):
             check_number(self, name, options[name])
-        if len(options["betas"]) != 2:
-            raise ValueError(f"{type(self).__name__}: betas must be two, got {options['betas']}")
-        for i, beta in enumerate(options["betas"]):
-            check_number(self, f"betas[{i}]", beta, below=1)
+        check_betas(self, options["betas"])
 
-    def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
-        return (
-            group["lr"],
-            *group["betas"],
-            group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
-        )
-
-    def _update(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> None:
-        amsgrad = group["amsgrad"]
-        states = [self.state[p] for p in params]
-        for p, state in zip(params, states):
-            if not state:
-                state["step"] = tensor(0.0, dtype=float32, device=p.device)
-                state["exp_avg"] = zeros_like(p).contiguous()
-                state["exp_avg_sq"] = zeros_like(p).contiguous()
-                if amsgrad:
-                    state["max_exp_avg_sq"] = zeros_like(p).contiguous()
-        moments = (
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
-        )
-        steps = [state["step"] for state in states]
-        self._launch("optim.adam", params, moments, [steps], group, memory)
+    def _moments(self, group: dict[str, Any]) -> Sequence[str]:
+        return (*self.moments, "max_exp_avg_sq" if group["amsgrad"] else "")

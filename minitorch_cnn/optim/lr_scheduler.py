@@ -49,9 +49,7 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go to the next epoch and set its learning rates."""
-        optimizer = self.optimizer
-        counts_steps = type(optimizer).step is Optimizer.step
-        if self._step_count == 1 and counts_steps and not optimizer._step_called:
+        if self._step_count == 1 and not self.optimizer._step_called:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`: "
                 "the first value of the learning rate schedule is skipped",

@@ -3,28 +3,74 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from math import inf
 from operator import is_not
-from typing import Any
+from typing import Any, ClassVar
 
 from ..autograd import enable_grad, no_grad
+from ..autograd.graph import RemovableHandle
 from ..device import launch
 from ..dtypes import float32, float64
 from ..nn.parameter import clear_grad
-from ..ops.creation import tensor
+from ..ops.creation import full_like, tensor
 from ..tensor import Tensor
 
 __all__ = ["Optimizer"]
+
+
+def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A method `step` that calls the hooks of its optimizer, and is known to have been called."""
+
+    @wraps(step)
+    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if self._stepping:  # a step that calls the one of its base class is one step
+            return step(self, *args, **kwargs)
+        given: tuple[Any, ...] = (self, *args)
+        for hook in self._hooks["step_pre"].values():
+            changed = hook(self, given, kwargs)
+            if changed is not None:
+                if not isinstance(changed, tuple) or len(changed) != 2:
+                    raise RuntimeError(
+                        "a hook before step must return None or a tuple of (new_args, "
+                        f"new_kwargs), but got {changed}"
+                    )
+                given, kwargs = changed
+        self._step_called = self._stepping = True
+        try:
+            result = step(*given, **kwargs)
+        finally:
+            self._stepping = False
+        for hook in self._hooks["step_post"].values():
+            hook(self, given, kwargs)
+        return result
+
+    return hooked
+
+
+_HOOKS = (
+    "step_pre",
+    "step_post",
+    "state_dict_pre",
+    "state_dict_post",
+    "load_state_dict_pre",
+    "load_state_dict_post",
+)
 
 
 class Optimizer:
     """What all optimizers share: groups of parameters, each with its options, and their state.
 
     An optimizer of this package says which options there are (`defaults`), which of their values
-    make sense (`_check`), what its kernel reads of them (`_hyper`), and with what state it updates
-    parameters (`_update`). One that overrides `step` alone works too.
+    make sense (`_check`), which kernel updates the parameters (`kernel`), what it reads of the
+    options (`hyper`), and what it keeps for each parameter: tensors of its shape (`moments`) and
+    single numbers (`numbers`). One that overrides `step` alone works too.
+
+    PyTorch's options `foreach`, `fused` and `capturable`, which choose between ways to compute one
+    result, are left out: a step is one launch over all parameters of a type, always. So is
+    `differentiable`.
 
     `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts with a `params` entry
     and options that differ from `defaults`. See https://docs.pytorch.org/docs/stable/optim.html.
@@ -32,6 +78,18 @@ class Optimizer:
     Raises TypeError for parameters that are not tensors or have no order, ValueError for empty
     parameters, non-leaf tensors, a tensor in two groups and options out of their range.
     """
+
+    kernel: ClassVar[str] = ""
+    hyper: ClassVar[tuple[str, ...]] = ()
+    """Options in the order in which the kernel reads them, pairs one after the other."""
+    moments: ClassVar[tuple[str, ...]] = ()
+    numbers: ClassVar[tuple[str, ...]] = ("step",)
+    _stepping = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "step" in vars(cls):
+            cls.step = _hooked(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -45,6 +103,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self._memories: list[dict[Any, _Memory]] = []
         self._step_called = False
+        self._hooks: dict[str, OrderedDict[int, Any]] = {name: OrderedDict() for name in _HOOKS}
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -55,13 +114,45 @@ class Optimizer:
         """Refuse options that make no sense."""
 
     def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
-        """A group's options in the order in which the kernel reads them."""
-        raise NotImplementedError
+        """A group's options as the kernel reads them."""
+        values: list[float] = []
+        for name in self.hyper:
+            value = group[name]
+            if isinstance(value, (tuple, list)):
+                values += value
+            else:
+                values.append(value)
+        return tuple(values)
+
+    def _moments(self, group: dict[str, Any]) -> Sequence[str]:
+        """The names of the moments in the kernel's order, empty where the options need none."""
+        return self.moments
+
+    def _start(self, name: str, group: dict[str, Any]) -> float:
+        """What a moment or number holds before the first step."""
+        return 0.0
+
+    def _prepare(self, params: Iterable[Tensor], group: dict[str, Any]) -> None:
+        """Make the state of parameters that have none."""
+        for p in params:
+            state = self.state[p]
+            if not state:
+                for name in self.numbers:
+                    state[name] = tensor(self._start(name, group), dtype=float32, device=p.device)
+                for name in filter(None, self._moments(group)):
+                    state[name] = full_like(p, self._start(name, group)).contiguous()
 
     def _update(self, params: list[Tensor], group: dict[str, Any], memory: _Memory) -> None:
         """Update parameters of one type, on one device, that have gradients."""
-        raise NotImplementedError
+        if not self.kernel:
+            raise NotImplementedError(f"{type(self).__name__} has neither a kernel nor a step")
+        self._prepare(params, group)
+        states = [self.state[p] for p in params]
+        moments = [[s[name] for s in states] if name else [] for name in self._moments(group)]
+        numbers = [[s[name] for s in states] for name in self.numbers]
+        self._launch(self.kernel, params, moments, numbers, group, memory)
 
+    @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
@@ -72,7 +163,6 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self._step_called = True
         for group, memories in zip(self.param_groups, self._memories, strict=True):
             kinds: dict[Any, list[Tensor]] = {}
             for p in group["params"]:
@@ -192,11 +282,54 @@ class Optimizer:
         self.param_groups.append(group)
         self._memories.append({})
 
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return other arguments."""
+        return self._register("step_pre", hook)
+
+    def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return self._register("step_post", hook)
+
+    def register_state_dict_pre_hook(
+        self, hook: Callable[[Optimizer], None], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer)` at the beginning of `state_dict`."""
+        return self._register("state_dict_pre", hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[[Optimizer, dict[str, Any]], Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` at its end; what it returns takes the dict's place."""
+        return self._register("state_dict_post", hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[[Optimizer, dict[str, Any]], Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before `load_state_dict` reads a shallow copy of the
+        dict; what it returns takes its place."""
+        return self._register("load_state_dict_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[[Optimizer], None], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer)` after `load_state_dict`."""
+        return self._register("load_state_dict_post", hook, prepend)
+
+    def _register(self, when: str, hook: Any, prepend: bool = False) -> RemovableHandle:
+        hooks = self._hooks[when]
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, with numbers in place of the parameters.
 
         The tensors in it are the optimizer's own, not copies.
         """
+        for hook in self._hooks["state_dict_pre"].values():
+            hook(self)
         numbers: dict[int, int] = {}
         count = 0
         packed_groups = []
@@ -211,13 +344,23 @@ class Optimizer:
             numbers[id(key)] if isinstance(key, Tensor) else key: value
             for key, value in self.state.items()
         }
-        return {"state": state, "param_groups": packed_groups}
+        packed_all: dict[str, Any] = {"state": state, "param_groups": packed_groups}
+        for hook in self._hooks["state_dict_post"].values():
+            changed = hook(self, packed_all)
+            if changed is not None:
+                packed_all = changed
+        return packed_all
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` of an optimizer of the same parameters returned, as copies.
 
         Raises ValueError, with nothing changed, if groups or shapes of state do not match.
         """
+        state_dict = state_dict.copy()
+        for hook in self._hooks["load_state_dict_pre"].values():
+            changed = hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
         saved_groups = state_dict["param_groups"]
         sizes = [len(group["params"]) for group in self.param_groups]
         saved_sizes = [len(group["params"]) for group in saved_groups]
@@ -243,11 +386,26 @@ class Optimizer:
             if number in parameters:
                 p = parameters[number]
                 state[p] = {
-                    name: _adopted(name, value, p, number) for name, value in entries.items()
+                    name: self._adopted(name, value, p, number) for name, value in entries.items()
                 }
             else:
                 state[number] = entries
         self.state, self.param_groups = state, groups
+        for hook in self._hooks["load_state_dict_post"].values():
+            hook(self)
+
+    def _adopted(self, name: str, value: Any, p: Tensor, number: Any) -> Any:
+        """A copy of a loaded state entry, in the type and on the device of its parameter."""
+        if name in self.numbers:
+            return tensor(float(value), dtype=float32, device=p.device)
+        if not isinstance(value, Tensor):
+            return value
+        if value.shape != p.shape:
+            raise ValueError(
+                f"loaded state dict has {name} of shape {tuple(value.shape)} for parameter "
+                f"{number} of shape {tuple(p.shape)}"
+            )
+        return value.detach().to(device=p.device, dtype=p.dtype).clone().contiguous()
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("
@@ -315,15 +473,9 @@ def check_number(optimizer: Optimizer, name: str, value: float, below: float = i
         )
 
 
-def _adopted(name: str, value: Any, p: Tensor, number: Any) -> Any:
-    """A copy of a loaded state entry, in the type and on the device of its parameter."""
-    if name == "step":
-        return tensor(float(value), dtype=float32, device=p.device)
-    if not isinstance(value, Tensor):
-        return value
-    if value.shape != p.shape:
-        raise ValueError(
-            f"loaded state dict has {name} of shape {tuple(value.shape)} for parameter {number} "
-            f"of shape {tuple(p.shape)}"
-        )
-    return value.detach().to(device=p.device, dtype=p.dtype).clone().contiguous()
+def check_betas(optimizer: Optimizer, betas: Sequence[float]) -> None:
+    """Refuse what is not two factors of running means."""
+    if len(betas) != 2:
+        raise ValueError(f"{type(optimizer).__name__}: betas must be two, got {betas}")
+    for i, beta in enumerate(betas):
+        check_number(optimizer, f"betas[{i}]", beta, below=1)

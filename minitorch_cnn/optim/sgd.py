@@ -31,6 +31,8 @@ class SGD(Optimizer):
     tensor([0.7000], requires_grad=True)
     """
 
+    hyper = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -60,16 +62,6 @@ class SGD(Optimizer):
                 "Nesterov momentum requires a momentum and zero dampening, "
                 f"got momentum {options['momentum']} and dampening {options['dampening']}"
             )
-
-    def _hyper(self, group: dict[str, Any]) -> tuple[float, ...]:
-        return (
-            group["lr"],
-            group["momentum"],
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-            group["maximize"],
-        )
 
     def _update(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> None:
         if group["momentum"] == 0:
