@@ -1,5 +1,5 @@
 """Image datasets, transforms and models, under torchvision's names."""
 
-from . import datasets, models, transforms
+from . import datasets, models, ops, transforms
 
-__all__ = ["datasets", "models", "transforms"]
+__all__ = ["datasets", "models", "ops", "transforms"]
