@@ -6,6 +6,8 @@ import pytest
 import minitorch_cnn as mt
 from minitorch_cnn import nn
 
+from . import layer_cases
+
 
 @pytest.fixture
 def pytorch():
@@ -59,6 +61,7 @@ LAYERS = {
     "unflatten": (lambda t: t.nn.Unflatten(1, (2, 3)), FEATURES),
     "unflatten rest": (lambda t: t.nn.Unflatten(-1, [-1, 2]), FEATURES),
     "identity": (lambda t: t.nn.Identity(3, anything=True), FEATURES),
+    **layer_cases.LAYERS,
 }
 
 
@@ -124,6 +127,7 @@ TEXTS = [
     lambda nn: nn.L1Loss(),
     lambda nn: nn.BCELoss(),
     lambda nn: nn.BCEWithLogitsLoss(),
+    *layer_cases.TEXTS,
 ]
 
 
@@ -275,6 +279,7 @@ def test_losses_are_pytorchs(pytorch, case):
         lambda t: t.nn.MSELoss(reduction="nonsense")(t.zeros(2), t.zeros(2)),
         lambda t: t.nn.CrossEntropyLoss()(t.zeros(2, 3), t.tensor([0, 3])),
         lambda t: t.nn.BCELoss()(t.tensor([1.5]), t.tensor([1.0])),
+        *layer_cases.REFUSED,
     ],
 )
 def test_refuses_what_pytorch_refuses(pytorch, case):

@@ -235,7 +235,6 @@ def concrete_ops(base=Op):
 
 
 TESTED_ELSEWHERE = {
-    "random.uniform": "test_random.py",
     "random.normal": "test_random.py",
     "random.integers": "test_random.py",
     "optim.sgd": "test_optim.py",

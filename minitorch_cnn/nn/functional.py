@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from ..ops.activation import celu as celu
+from ..ops.activation import celu_ as celu_
+from ..ops.activation import elu as elu
+from ..ops.activation import elu_ as elu_
 from ..ops.activation import gelu as gelu
-from ..ops.activation import leaky_relu as _leaky_relu
-from ..ops.activation import leaky_relu_, relu_, silu_
+from ..ops.activation import glu as glu
+from ..ops.activation import hardshrink as hardshrink
+from ..ops.activation import hardsigmoid as hardsigmoid
+from ..ops.activation import hardswish as hardswish
+from ..ops.activation import hardtanh as hardtanh
+from ..ops.activation import hardtanh_ as hardtanh_
+from ..ops.activation import leaky_relu as leaky_relu
+from ..ops.activation import leaky_relu_ as leaky_relu_
+from ..ops.activation import logsigmoid as logsigmoid
+from ..ops.activation import mish as mish
+from ..ops.activation import prelu as prelu
 from ..ops.activation import relu as _relu
+from ..ops.activation import relu6 as relu6
+from ..ops.activation import relu_ as relu_
+from ..ops.activation import rrelu as rrelu
+from ..ops.activation import rrelu_ as rrelu_
+from ..ops.activation import selu as selu
+from ..ops.activation import selu_ as selu_
 from ..ops.activation import sigmoid as sigmoid
-from ..ops.activation import silu as _silu
+from ..ops.activation import silu as silu
+from ..ops.activation import softplus as softplus
+from ..ops.activation import softshrink as softshrink
+from ..ops.activation import softsign as softsign
 from ..ops.activation import tanh as tanh
+from ..ops.activation import tanhshrink as tanhshrink
+from ..ops.activation import threshold as threshold
+from ..ops.activation import threshold_ as threshold_
 from ..ops.conv import conv2d as conv2d
 from ..ops.conv import convolve2d as convolve2d
 from ..ops.dropout import dropout as dropout
 from ..ops.loss import binary_cross_entropy as binary_cross_entropy
 from ..ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from ..ops.loss import cross_entropy as cross_entropy
+from ..ops.loss import huber_loss as huber_loss
 from ..ops.loss import l1_loss as l1_loss
 from ..ops.loss import log_softmax as log_softmax
 from ..ops.loss import mse_loss as mse_loss
 from ..ops.loss import nll_loss as nll_loss
+from ..ops.loss import smooth_l1_loss as smooth_l1_loss
 from ..ops.loss import softmax as softmax
+from ..ops.loss import softmin as softmin
 from ..ops.matmul import linear as linear
 from ..ops.norm import batch_norm as batch_norm
 from ..ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
@@ -34,20 +62,3 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu.html
     """
     return relu_(input) if inplace else _relu(input)
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x above zero, negative_slope x below.
-
-    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html
-    """
-    write = leaky_relu_ if inplace else _leaky_relu
-    return write(input, negative_slope)
-
-
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x sigmoid(x)
-
-    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html
-    """
-    return silu_(input) if inplace else _silu(input)

@@ -306,6 +306,11 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = 
     return _along(LogSoftmax, "log_softmax", input, dim, dtype)
 
 
+def softmin(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+    """Softmax of -x: the smallest element has the largest share."""
+    return softmax(-input, dim, dtype=dtype)
+
+
 # ---------------------------------------------------------------------- losses
 
 
@@ -321,7 +326,7 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"{reduction!r} is not a valid reduction: 'none', 'mean' and 'sum' are")
 
 
-def _matched(name: str, input: Tensor, target: Tensor) -> list[Tensor]:
+def _matched(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     require_floating(name, input, target)
     if input._buffer.shape != target._buffer.shape:
         warnings.warn(
@@ -329,23 +334,86 @@ def _matched(name: str, input: Tensor, target: Tensor) -> list[Tensor]:
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting.",
             stacklevel=3,
         )
-    return broadcast_tensors(input, target)
+    x, t = broadcast_tensors(input, target)
+    return x, t
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def _weighted(losses: Tensor, weight: Tensor | None, reduction: str, *, mean: bool) -> Tensor:
+    """The losses times their weights, reduced; by `mean`, a mean is over the weights."""
+    if weight is None:
+        return reduced(losses, reduction)
+    if weight._buffer.shape != losses._buffer.shape:
+        raise ValueError(
+            f"Weights and input must have the same size, got {weight.shape} and {losses.shape}"
+        )
+    if mean and reduction == "mean":
+        return sum(losses * weight) / sum(weight)
+    return reduced(losses * weight, reduction)
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
     """(input - target)^2
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html
     """
-    return reduced(SquaredError.apply(*_matched("mse_loss", input, target)), reduction)
+    losses = SquaredError.apply(*_matched("mse_loss", input, target))
+    return _weighted(losses, weight, reduction, mean=True)
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
     """|input - target|
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html
     """
-    return reduced(AbsoluteError.apply(*_matched("l1_loss", input, target)), reduction)
+    losses = AbsoluteError.apply(*_matched("l1_loss", input, target))
+    return _weighted(losses, weight, reduction, mean=True)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """d^2 / 2 for distances d = |input - target| up to delta, above it delta (d - delta / 2).
+
+    Huber, Robust estimation of a location parameter, 1964.
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.huber_loss.html
+    """
+    if not delta > 0:
+        raise RuntimeError(
+            f"huber_loss does not support non-positive values for delta, got {delta}"
+        )
+    losses = _bent(*_matched("huber_loss", input, target), float(delta))
+    return _weighted(losses, weight, reduction, mean=False)
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """d^2 / (2 beta) for distances d = |input - target| up to beta, above it d - beta / 2.
+
+    Girshick, Fast R-CNN, 2015.
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html
+    """
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
+    losses = _bent(*_matched("smooth_l1_loss", input, target), float(beta))
+    return reduced(losses / beta, reduction)
+
+
+def _bent(input: Tensor, target: Tensor, knee: float) -> Tensor:
+    """d^2 / 2 up to the knee, and then straight on; d = |input - target|"""
+    d = (input - target).abs()
+    near = d.clamp(max=knee)
+    return near * (d - near * 0.5)
 
 
 def binary_cross_entropy(

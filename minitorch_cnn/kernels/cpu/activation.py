@@ -49,6 +49,86 @@ def leaky_relu_grad(gy, x, gx, slope):
         gx[i] = gy[i] if x[i] > 0 else slope * gy[i]
 
 
+@kernel(work=_elements, flat=True)
+def hardtanh(x, y, low, high):
+    """y = min(max(x, low), high), NaN for NaN"""
+    low, high = y.dtype.type(low), y.dtype.type(high)
+    for i in prange(y.size):
+        y[i] = low if x[i] < low else (high if x[i] > high else x[i])
+
+
+@kernel(work=_elements, flat=True)
+def hardtanh_grad(gy, x, gx, low, high):
+    """gx = gy unless x <= low or x >= high, else 0"""
+    zero, low, high = gx.dtype.type(0), gx.dtype.type(low), gx.dtype.type(high)
+    for i in prange(gx.size):
+        gx[i] = zero if (x[i] <= low) | (x[i] >= high) else gy[i]
+
+
+@kernel(work=_elements, flat=True)
+def hardsigmoid(x, y):
+    """y = min(max(x + 3, 0), 6) / 6, NaN for NaN"""
+    zero, three, six = y.dtype.type(0), y.dtype.type(3), y.dtype.type(6)
+    for i in prange(y.size):
+        t = x[i] + three
+        y[i] = (zero if t < zero else (six if t > six else t)) / six
+
+
+@kernel(work=_elements, flat=True)
+def hardswish(x, y):
+    """y = x min(max(x + 3, 0), 6) / 6"""
+    zero, three, six = y.dtype.type(0), y.dtype.type(3), y.dtype.type(6)
+    for i in prange(y.size):
+        t = x[i] + three
+        y[i] = x[i] * (zero if t < zero else (six if t > six else t)) / six
+
+
+@kernel(work=_elements, flat=True)
+def hardswish_grad(gy, x, gx):
+    """gx = gy times 0 up to -3, 1 from 3 on, between them x / 3 + 1/2"""
+    zero, three, half = gx.dtype.type(0), gx.dtype.type(3), gx.dtype.type(0.5)
+    for i in prange(gx.size):
+        slope = gy[i] * (x[i] / three + half)
+        gx[i] = zero if x[i] <= -three else (gy[i] if x[i] >= three else slope)
+
+
+@kernel(work=_hard_elements, flat=True)
+def elu(x, y, alpha, scale, rate):
+    """y = scale x above 0, scale alpha (e^(rate x) - 1) below"""
+    zero, factor = y.dtype.type(0), y.dtype.type(alpha * scale)
+    scale, rate = y.dtype.type(scale), y.dtype.type(rate)
+    for i in prange(y.size):
+        below = factor * functions.expm1(rate * x[i])
+        y[i] = below if x[i] <= zero else scale * x[i]
+
+
+@kernel(work=_hard_elements, flat=True)
+def elu_grad(gy, x, gx, alpha, scale, rate):
+    """gx = scale gy above 0, scale alpha rate e^(rate x) gy below"""
+    zero, factor = gx.dtype.type(0), gx.dtype.type(alpha * scale * rate)
+    scale, rate = gx.dtype.type(scale), gx.dtype.type(rate)
+    for i in prange(gx.size):
+        below = factor * functions.exp(rate * x[i])
+        gx[i] = gy[i] * (below if x[i] <= zero else scale)
+
+
+@kernel(work=_hard_elements, flat=True)
+def softplus(x, y, beta, threshold):
+    """y = ln(1 + e^z) / beta = (max(z, 0) + ln(1 + e^-|z|)) / beta, x if z = beta x > threshold"""
+    zero, beta, threshold = y.dtype.type(0), y.dtype.type(beta), y.dtype.type(threshold)
+    for i in prange(y.size):
+        z = beta * x[i]
+        smooth = (zero if z < zero else z) + functions.log1p(functions.exp(-abs(z)))
+        y[i] = x[i] if z > threshold else smooth / beta
+
+
+@kernel(work=_hard_elements, flat=True)
+def mish(x, y):
+    """y = x tanh(ln(1 + e^x))"""
+    for i in prange(y.size):
+        y[i] = x[i] * functions.tanh(functions.log1p(functions.exp(x[i])))
+
+
 @kernel(work=_hard_elements, flat=True)
 def sigmoid(x, y):
     """y = 1 / (1 + e^-x)"""

@@ -22,12 +22,14 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale the gradients, in place, so that the norm of all of them as one vector is `max_norm`.
 
     They are scaled by max_norm / (norm + 1e-6), if that is less than 1. Returns the norm they
-    had, of order `norm_type`. Raises RuntimeError, if `error_if_nonfinite`, when that is NaN or
-    infinite. As https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html.
+    had, of order `norm_type`; `foreach`, which picks one of PyTorch's ways, makes no difference.
+    Raises RuntimeError, if `error_if_nonfinite`, when that norm is NaN or infinite. As
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html.
 
     >>> import minitorch_cnn as torch
     >>> w = torch.zeros(2, requires_grad=True)
@@ -55,7 +57,7 @@ def clip_grad_norm_(
 
 
 @no_grad()
-def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Put every element of the gradients, in place, at the nearest point of ±`clip_value`.
 
     >>> import minitorch_cnn as torch
