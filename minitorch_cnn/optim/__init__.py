@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules, with PyTorch's names and options."""
 
 from . import lr_scheduler as lr_scheduler
+from . import swa_utils as swa_utils
 from .adadelta import Adadelta as Adadelta
 from .adagrad import Adagrad as Adagrad
 from .adam import Adam as Adam
