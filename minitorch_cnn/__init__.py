@@ -155,6 +155,9 @@ from .ops.matmul import dot as dot
 from .ops.matmul import einsum as einsum
 from .ops.matmul import matmul as matmul
 from .ops.matmul import mm as mm
+from .ops.norm import group_norm as group_norm
+from .ops.norm import layer_norm as layer_norm
+from .ops.norm import rms_norm as rms_norm
 from .ops.operands import result_type as result_type
 from .ops.reduce import all_ as all
 from .ops.reduce import amax as amax

@@ -34,7 +34,40 @@ ACTIVATIONS = {
     "prelu channels": (lambda t: t.nn.PReLU(4, init=0.1), IMAGES),
 }
 
-LAYERS = {**ACTIVATIONS}
+NORMS = {
+    "group norm": (lambda t: t.nn.GroupNorm(2, 4), IMAGES),
+    "group norm options": (lambda t: t.nn.GroupNorm(4, 4, eps=0.1, affine=False), IMAGES),
+    "group norm no shift": (lambda t: t.nn.GroupNorm(3, 6, bias=False), FEATURES),
+    "layer norm": (lambda t: t.nn.LayerNorm(8), IMAGES),
+    "layer norm of images": (lambda t: t.nn.LayerNorm((4, 9, 8), 0.1), IMAGES),
+    "layer norm plain": (lambda t: t.nn.LayerNorm([6], elementwise_affine=False), FEATURES),
+    "layer norm no shift": (lambda t: t.nn.LayerNorm(6, bias=False), FEATURES),
+    "rms norm": (lambda t: t.nn.RMSNorm(6), FEATURES),
+    "rms norm plain": (lambda t: t.nn.RMSNorm([9, 8], 0.1, False), IMAGES),
+    "instance norm": (lambda t: t.nn.InstanceNorm2d(4), IMAGES),
+    "instance norm of one": (lambda t: t.nn.InstanceNorm2d(4, affine=True), IMAGES[1:]),
+    "instance norm tracked": (
+        lambda t: t.nn.InstanceNorm2d(4, 0.1, 0.3, True, track_running_stats=True),
+        IMAGES,
+    ),
+    "instance norm eval": (
+        lambda t: t.nn.InstanceNorm2d(4, track_running_stats=True).eval(),
+        IMAGES,
+    ),
+    "instance norm untracked eval": (lambda t: t.nn.InstanceNorm2d(4).eval(), IMAGES),
+    "instance norm 1d": (lambda t: t.nn.InstanceNorm1d(6, affine=True), SEQUENCES),
+    "instance norm 1d of one": (lambda t: t.nn.InstanceNorm1d(6), SEQUENCES[1:]),
+    "local response norm": (lambda t: t.nn.LocalResponseNorm(3), IMAGES),
+    "local response norm options": (lambda t: t.nn.LocalResponseNorm(2, 0.5, k=2), IMAGES),
+    "dropout 1d": (lambda t: t.nn.Dropout1d(1.0), SEQUENCES),
+    "dropout 2d": (lambda t: t.nn.Dropout2d(0.0), IMAGES),
+    "dropout 2d eval": (lambda t: t.nn.Dropout2d().eval(), IMAGES),
+    "alpha dropout": (lambda t: t.nn.AlphaDropout(p=1.0), IMAGES),
+    "alpha dropout eval": (lambda t: t.nn.AlphaDropout(0.3, True).eval(), IMAGES),
+    "feature alpha dropout": (lambda t: t.nn.FeatureAlphaDropout(0.0), IMAGES),
+}
+
+LAYERS = {**ACTIVATIONS, **NORMS}
 
 TEXTS = [
     lambda nn: nn.ReLU6(True),
@@ -68,4 +101,21 @@ REFUSED = [
     lambda t: t.nn.Threshold(1),
     lambda t: t.nn.ELU()(t.zeros(2, dtype=t.int64)),
     lambda t: t.nn.Mish()(t.zeros(2, dtype=t.int64)),
+    lambda t: t.nn.GroupNorm(2, 3),
+    lambda t: t.nn.GroupNorm(2, 4)(t.zeros(2, 3, 4)),
+    lambda t: t.nn.GroupNorm(2, 4)(t.zeros(4)),
+    lambda t: t.nn.GroupNorm(4, 4)(t.zeros(1, 4)),
+    lambda t: t.nn.functional.group_norm(t.zeros(2, 4), 2, t.ones(3)),
+    lambda t: t.nn.LayerNorm(4)(t.zeros(2, 3)),
+    lambda t: t.nn.LayerNorm((2, 4))(t.zeros(4)),
+    lambda t: t.nn.LayerNorm(())(t.zeros(4)),
+    lambda t: t.nn.functional.layer_norm(t.zeros(2, 4), [4], t.ones(2, 4)),
+    lambda t: t.nn.RMSNorm(4)(t.zeros(2, 3)),
+    lambda t: t.nn.InstanceNorm2d(4)(t.zeros(2, 4)),
+    lambda t: t.nn.InstanceNorm2d(4, affine=True)(t.zeros(2, 3, 4, 4)),
+    lambda t: t.nn.InstanceNorm1d(4)(t.zeros(2, 4, 1)),
+    lambda t: t.nn.LocalResponseNorm(2)(t.zeros(2, 4)),
+    lambda t: t.nn.Dropout2d(1.5),
+    lambda t: t.nn.functional.dropout1d(t.zeros(2)),
+    lambda t: t.nn.functional.alpha_dropout(t.zeros(2), -0.5),
 ]

@@ -4,11 +4,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from .op_table import (
+    Case,
     Row,
+    booleans,
     cases,
     fractional,
     functional,
+    lists,
     normal,
+    positive,
     shapes,
     sized,
     tiny,
@@ -93,4 +97,124 @@ activations = [
     ),
 ]
 
-ROWS: list[Row] = [*activations]
+# Normalisation and dropout
+
+
+def seeded(t, drop, x):
+    t.manual_seed(0)
+    return drop(x, 0.5, training=True)
+
+
+@st.composite
+def normed(draw, shape_of_weights, sizes, bias=True, **options):
+    """An array that is normalised, with or without weights and biases in a shape of its own."""
+    shape = draw(sizes)
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    arrays = [normal(generator, shape)]
+    if draw(booleans):
+        vectors = 2 if bias else 1
+        arrays += [normal(generator, shape_of_weights(shape)) for _ in range(vectors)]
+    return Case(arrays, {name: draw(option) for name, option in options.items()})
+
+
+wide = st.tuples(st.integers(1, 3), st.just(4), st.integers(2, 3))
+images = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 3), st.integers(1, 3))
+epsilons = st.sampled_from([1e-3, 0.1])
+
+
+def over_groups(x, weight=1.0, bias=0.0, *, num_groups, eps):
+    groups = x.reshape(x.shape[0], num_groups, -1)
+    variance = groups.var(-1, keepdims=True)
+    unit = ((groups - groups.mean(-1, keepdims=True)) / np.sqrt(variance + eps)).reshape(x.shape)
+    along = (-1,) + (1,) * (x.ndim - 2)
+    return unit * np.reshape(weight, along) + np.reshape(bias, along)
+
+
+def instances(t, x, weight=None, bias=None, *, mean=None, var=None, **options):
+    """The output and what became of the running statistics."""
+    if mean is None:
+        return t.nn.functional.instance_norm(x, None, None, weight, bias, **options)
+    mean, var = mean.clone(), var.clone()
+    y = t.nn.functional.instance_norm(x, mean, var, weight, bias, **options)
+    return y, mean, var
+
+
+@st.composite
+def tracked(draw):
+    case = draw(normed(lambda shape: shape[1:2], images, eps=epsilons))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels = case.arrays[0].shape[1]
+    case.options["mean"] = normal(generator, (channels,))
+    case.options["var"] = positive(generator, (channels,))
+    case.options["use_input_stats"] = draw(booleans)
+    case.options["momentum"] = draw(st.sampled_from([0.1, 0.5]))
+    return case
+
+
+normalisation = [
+    Row(
+        "group_norm",
+        lambda t, x, *vectors, num_groups, eps: t.nn.functional.group_norm(
+            x, num_groups, *vectors, eps=eps
+        ),
+        normed(lambda s: s[1:2], wide, eps=epsilons, num_groups=st.sampled_from([1, 2, 4])),
+        over_groups,
+        batched=(0,),
+        condition=64,
+    ),
+    Row(
+        "layer_norm",
+        lambda t, x, *vectors, eps: t.nn.functional.layer_norm(x, x.shape[-2:], *vectors, eps=eps),
+        normed(lambda s: s[-2:], shapes(2, 4, 1, 3), eps=epsilons),
+        condition=64,
+    ),
+    Row(
+        "rms_norm",
+        lambda t, x, *vectors, eps: t.nn.functional.rms_norm(x, x.shape[-1:], *vectors, eps=eps),
+        normed(lambda s: s[-1:], lists, bias=False, eps=st.sampled_from([None, 0.1])),
+        condition=64,
+    ),
+    Row(
+        "instance_norm",
+        instances,
+        normed(lambda s: s[1:2], images, eps=epsilons),
+        condition=64,
+    ),
+    Row("instance_norm tracked", instances, tracked(), condition=64),
+    Row(
+        "local_response_norm",
+        functional("local_response_norm"),
+        cases(
+            st.sampled_from([(1, 4, 2), (2, 3, 1, 2), (1, 2, 1, 2, 2)]),
+            normal,
+            size=st.sampled_from([1, 2, 3, 5]),
+            alpha=st.sampled_from([1e-4, 0.5]),
+            k=st.sampled_from([1.0, 2.0]),
+        ),
+        batched=(0,),
+    ),
+    *[
+        Row(
+            f"{name} of all or nothing",
+            lambda t, x, p, name=name: getattr(t.nn.functional, name)(x, p, training=True),
+            cases(sizes, normal, p=st.sampled_from([0.0, 1.0])),
+        )
+        for name, sizes in [
+            ("dropout1d", st.sampled_from([(2, 3), (1, 2, 3)])),
+            ("dropout2d", st.just((2, 2, 2, 1))),
+            ("alpha_dropout", tiny),
+            ("feature_alpha_dropout", st.just((2, 2, 2))),
+        ]
+    ],
+    *[
+        Row(
+            f"{name} seeded",
+            lambda t, x, name=name: seeded(t, getattr(t.nn.functional, name), x),
+            cases(st.just((2, 3, 1, 2)), normal),
+            peer=False,
+        )
+        for name in ["dropout2d", "alpha_dropout", "feature_alpha_dropout"]
+    ],
+]
+
+ROWS: list[Row] = [*activations, *normalisation]

@@ -36,7 +36,11 @@ from ..ops.activation import threshold as threshold
 from ..ops.activation import threshold_ as threshold_
 from ..ops.conv import conv2d as conv2d
 from ..ops.conv import convolve2d as convolve2d
+from ..ops.dropout import alpha_dropout as alpha_dropout
 from ..ops.dropout import dropout as dropout
+from ..ops.dropout import dropout1d as dropout1d
+from ..ops.dropout import dropout2d as dropout2d
+from ..ops.dropout import feature_alpha_dropout as feature_alpha_dropout
 from ..ops.loss import binary_cross_entropy as binary_cross_entropy
 from ..ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from ..ops.loss import cross_entropy as cross_entropy
@@ -50,6 +54,11 @@ from ..ops.loss import softmax as softmax
 from ..ops.loss import softmin as softmin
 from ..ops.matmul import linear as linear
 from ..ops.norm import batch_norm as batch_norm
+from ..ops.norm import group_norm as group_norm
+from ..ops.norm import instance_norm as instance_norm
+from ..ops.norm import layer_norm as layer_norm
+from ..ops.norm import local_response_norm as local_response_norm
+from ..ops.norm import rms_norm as rms_norm
 from ..ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from ..ops.pool import avg_pool2d as avg_pool2d
 from ..ops.pool import max_pool2d as max_pool2d

@@ -1,17 +1,21 @@
-"""Batch normalisation."""
+"""Normalisation: of batches, and of groups, layers and instances by way of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ..autograd import grad
 from ..autograd.graph import GradMode
 from ..autograd.op import Op, Result
 from ..device import launch
-from ..tensor import Tensor
+from ..tensor import Size, Tensor
 from .matmul import require_floating
+from .pool import avg_pool2d
 from .reduce import mean as average
-from .shape import reshape
+from .shape import narrow, reshape
 
 
 class BatchNorm(Op):
@@ -196,3 +200,195 @@ def batch_norm(
         running_mean._bump()
         running_var._bump()
     return y
+
+
+# ---------------------------------------------------------------------- over other elements
+
+
+def _unit(input: Tensor, rows: int, eps: float) -> Tensor:
+    """As many rows of neighbouring elements as said, each brought to mean 0 and variance 1."""
+    y, _, _ = BatchNorm.apply(_rows(input, rows), None, None, eps=float(eps))
+    return reshape(y, input.shape)
+
+
+def _rows(input: Tensor, rows: int) -> Tensor:
+    """(1, rows, the rest)"""
+    return reshape(input, 1, rows, input.numel() // max(rows, 1))
+
+
+def _scaled(
+    y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...] | None = None
+) -> Tensor:
+    """y weight + bias, both laid out in a shape"""
+    for factor, combine in ((weight, Tensor.__mul__), (bias, Tensor.__add__)):
+        if factor is not None:
+            y = combine(y, factor if shape is None else reshape(factor, shape))
+    return y
+
+
+def _check_channels(
+    name: str, channels: int, input: Tensor, **vectors: Tensor | None
+) -> tuple[int, ...]:
+    """Refuse vectors that do not fit; the shape in which a vector lies along the channels."""
+    for role, t in vectors.items():
+        if t is not None and t._buffer.shape != (channels,):
+            raise RuntimeError(
+                f"{name}: {role} of shape {list(t.shape)} does not fit {channels} channels"
+            )
+    require_floating(name, input, *vectors.values())
+    return (1, -1) + (1,) * (input.ndim - 2)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Groups of channels brought to mean 0 and variance 1 in each image; scaled by channel.
+
+    Shapes: input (n, c, ..), weight and bias (c). Wu and He, Group normalization, 2018.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html
+    """
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"group_norm: expected at least 2 dimensions, got input of shape {list(input.shape)}"
+        )
+    n, channels = input.shape[:2]
+    if num_groups <= 0 or channels % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input "
+            f"of shape {list(input.shape)} and num_groups={num_groups}"
+        )
+    along = _check_channels("group_norm", channels, input, weight=weight, bias=bias)
+    if input.numel() == n * channels and n * channels == num_groups:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+        )
+    return _scaled(_unit(input, n * num_groups, eps), weight, bias, along)
+
+
+def _normalized(
+    name: str, input: Tensor, shape: Sequence[int], *vectors: Tensor | None
+) -> tuple[int, ...]:
+    """The last dimensions, as many as the shape has, which must be theirs and the vectors'."""
+    expected = tuple(shape)
+    if not expected:
+        raise RuntimeError(f"{name}: expected normalized_shape to have at least 1 dimension")
+    for t in vectors:
+        if t is not None and t._buffer.shape != expected:
+            raise RuntimeError(
+                f"{name}: weight or bias of shape {list(t.shape)} is not normalized_shape "
+                f"{list(expected)}"
+            )
+    if tuple(input.shape[-len(expected) :]) != expected:
+        raise RuntimeError(
+            f"Given normalized_shape={list(expected)}, expected input with shape "
+            f"[*, {', '.join(map(str, expected))}], but got input of size{list(input.shape)}"
+        )
+    require_floating(name, input, *vectors)
+    return tuple(range(-len(expected), 0))
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The last dimensions brought to mean 0 and variance 1 together; scaled element by element.
+
+    Shapes: input (.., *normalized_shape), weight and bias normalized_shape. Ba et al., Layer
+    normalization, 2016.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
+    """
+    _normalized("layer_norm", input, normalized_shape, weight, bias)
+    rows = Size(input.shape[: input.ndim - len(normalized_shape)]).numel()
+    return _scaled(_unit(input, rows, eps), weight, bias)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """x / sqrt(mean x^2 + eps) over the last dimensions together; scaled element by element.
+
+    `eps` is the distance of 1 to the next number if None. Zhang and Sennrich, Root mean square
+    layer normalization, 2019.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
+    """
+    dims = _normalized("rms_norm", input, normalized_shape, weight)
+    if eps is None:
+        eps = float(np.finfo(input.dtype.numpy).eps)
+    return _scaled(input * (average(input * input, dims, keepdim=True) + eps).rsqrt(), weight, None)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Every channel of each image brought to mean 0 and variance 1, then scaled and shifted.
+
+    Shapes: input (n, c, ..), the rest (c). The running statistics move, by `momentum`, towards
+    the means over the batch of the images' own; unless `use_input_stats`, they are used instead.
+    Ulyanov et al., Instance normalization, 2016.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.instance_norm.html
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if input.ndim < 2:
+        raise RuntimeError(f"instance_norm: expected (n, c, ..), got {list(input.shape)}")
+    n, channels = input.shape[:2]
+    running = {"running_mean": running_mean, "running_var": running_var}
+    along = _check_channels("instance_norm", channels, input, weight=weight, bias=bias, **running)
+    count = Size(input.shape[2:]).numel()
+    if count == 1:
+        raise ValueError(
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
+        )
+    unit, mean, invstd = BatchNorm.apply(_rows(input, n * channels), None, None, eps=float(eps))
+    if running_mean is not None and running_var is not None and n:
+        with GradMode(False):
+            variances = (invstd * invstd).reciprocal() - eps
+            unbiased = variances * (count / (count - 1))
+            for kept, seen in ((running_mean, mean), (running_var, unbiased)):
+                kept.mul_(1 - momentum).add_(average(reshape(seen, n, channels), 0) * momentum)
+    return _scaled(reshape(unit, input.shape), weight, bias, along)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha m)^beta, m the mean of the squares of `size` channels about the element's own.
+
+    Shapes: input (n, c, ..) of 3 dimensions or more. Krizhevsky et al., ImageNet classification
+    with deep convolutional neural networks, 2012; there, alpha is a factor of the sum.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html
+    """
+    if input.ndim < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
+        )
+    require_floating("local_response_norm", input)
+    if input.numel() == 0:
+        return input
+    n, channels = input.shape[:2]
+    squares = reshape(input * input, n, 1, channels, -1)
+    means = avg_pool2d(squares, (size, 1), stride=1, padding=(size // 2, 0))
+    means = reshape(narrow(means, 2, 0, channels), input.shape)  # an even size has one too many
+    return input / (means * alpha + k) ** beta
