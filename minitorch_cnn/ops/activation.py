@@ -216,6 +216,15 @@ class Erf(Activation):
         return gy * (x * x).neg().exp() * (2 / math.sqrt(math.pi))
 
 
+class Erfc(Activation):
+    """y = 1 - erf(x), right for large x too"""
+
+    kernel = "activation.erfc"
+
+    def grad_x(self, gy: Tensor, x: Tensor) -> Tensor:
+        return gy * (x * x).neg().exp() * (-2 / math.sqrt(math.pi))
+
+
 class Gelu(Activation):
     """y = x Phi(x), Phi the normal distribution"""
 
@@ -282,6 +291,7 @@ relu, relu_ = unary(Relu, "relu", to_float=False)
 sigmoid, sigmoid_ = unary(Sigmoid, "sigmoid")
 tanh, tanh_ = unary(Tanh, "tanh")
 erf, erf_ = unary(Erf, "erf")
+erfc, erfc_ = unary(Erfc, "erfc")
 
 
 def activation(op: type[Activation], name: str) -> Callable[..., Tensor]:

@@ -19,15 +19,18 @@ from .operands import (
     Elementwise,
     Test,
     Unary,
+    alias,
     binary,
     bind_operator,
     cast,
     fitting,
     full_like_scalar,
+    function_of,
     in_place,
     operands,
     result_type,
     unary,
+    written,
 )
 
 # ---------------------------------------------------------------------- comparisons and logic
@@ -105,6 +108,12 @@ class IsInf(Test):
     kernel = "elementwise.isinf"
 
 
+class SignBit(Test):
+    """Whether the sign of x is negative, that of -0 too."""
+
+    kernel = "elementwise.signbit"
+
+
 class IsFinite(Test):
     """Whether x is neither infinite nor NaN."""
 
@@ -140,6 +149,20 @@ class BitwiseNot(Unary):
 
     kernel = "elementwise.bitwise_not"
     categories = (0, 1)
+
+
+class LeftShift(Binary):
+    """y = a 2^b, what does not fit being lost"""
+
+    kernel = "elementwise.left_shift"
+    categories = (1,)
+
+
+class RightShift(Binary):
+    """y = floor(a / 2^b)"""
+
+    kernel = "elementwise.right_shift"
+    categories = (1,)
 
 
 # ---------------------------------------------------------------------- choosing
@@ -193,6 +216,30 @@ def _share(gy: Tensor, lost: Tensor, tied: Tensor) -> Tensor:
     return where(lost, 0.0, where(tied, gy * 0.5, gy))
 
 
+class Fmax(Binary):
+    """y = max(a, b), of NaN and a number the number; the first of equals has the gradient"""
+
+    kernel = "elementwise.fmax"
+
+    def grad_a(self, gy: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return reduce_to(where((a >= b) | isnan(b), gy, 0.0), self.shapes[0])
+
+    def grad_b(self, gy: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return reduce_to(where((a >= b) | isnan(b), 0.0, gy), self.shapes[1])
+
+
+class Fmin(Binary):
+    """y = min(a, b), of NaN and a number the number; the first of equals has the gradient"""
+
+    kernel = "elementwise.fmin"
+
+    def grad_a(self, gy: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return reduce_to(where((a <= b) | isnan(b), gy, 0.0), self.shapes[0])
+
+    def grad_b(self, gy: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return reduce_to(where((a <= b) | isnan(b), 0.0, gy), self.shapes[1])
+
+
 class Clamp(Elementwise):
     """y = min(max(x, low), high)"""
 
@@ -216,28 +263,74 @@ class Clamp(Elementwise):
 
 # ---------------------------------------------------------------------- the public functions
 
-eq, _ = binary(Eq, "eq")
-ne, _ = binary(Ne, "ne")
-lt, _ = binary(Lt, "lt")
-le, _ = binary(Le, "le")
-gt, _ = binary(Gt, "gt")
-ge, _ = binary(Ge, "ge")
+
+eq, eq_ = binary(Eq, "eq")
+ne, ne_ = binary(Ne, "ne")
+lt, lt_ = binary(Lt, "lt")
+le, le_ = binary(Le, "le")
+gt, gt_ = binary(Gt, "gt")
+ge, ge_ = binary(Ge, "ge")
 for _name, _comparison in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
     bind_operator(_name, _comparison)
-logical_and, _ = binary(LogicalAnd, "logical_and")
-logical_or, _ = binary(LogicalOr, "logical_or")
-logical_xor, _ = binary(LogicalXor, "logical_xor")
+alias(ne, ne_, "not_equal")
+alias(lt, lt_, "less")
+alias(le, le_, "less_equal")
+alias(gt, gt_, "greater")
+alias(ge, ge_, "greater_equal")
+logical_and, _ = binary(LogicalAnd, "logical_and", numbers=False)
+logical_or, _ = binary(LogicalOr, "logical_or", numbers=False)
+logical_xor, _ = binary(LogicalXor, "logical_xor", numbers=False)
 logical_not, _ = unary(LogicalNot, "logical_not", to_float=False)
-isnan, _ = unary(IsNan, "isnan", to_float=False)
-isinf, _ = unary(IsInf, "isinf", to_float=False)
-isfinite, _ = unary(IsFinite, "isfinite", to_float=False)
 bitwise_and, _ = binary(BitwiseAnd, "bitwise_and", "and")
 bitwise_or, _ = binary(BitwiseOr, "bitwise_or", "or")
 bitwise_xor, _ = binary(BitwiseXor, "bitwise_xor", "xor")
+bitwise_left_shift, _ = binary(LeftShift, "bitwise_left_shift", "lshift")
+bitwise_right_shift, _ = binary(RightShift, "bitwise_right_shift", "rshift")
 bitwise_not, _ = unary(BitwiseNot, "bitwise_not", to_float=False)
 method("__invert__")(bitwise_not)
-maximum, _ = binary(Maximum, "maximum")
-minimum, _ = binary(Minimum, "minimum")
+maximum = function_of(Maximum, "maximum", numbers=False)
+minimum = function_of(Minimum, "minimum", numbers=False)
+fmax = function_of(Fmax, "fmax", numbers=False)
+fmin = function_of(Fmin, "fmin", numbers=False)
+isnan = function_of(IsNan, "isnan")
+isinf = function_of(IsInf, "isinf")
+isfinite = function_of(IsFinite, "isfinite")
+signbit = function_of(SignBit, "signbit")
+
+
+@method("isposinf")
+def isposinf(input: Tensor) -> Tensor:
+    """Whether each element is the positive infinity."""
+    return eq(input, math.inf)
+
+
+@method("isneginf")
+def isneginf(input: Tensor) -> Tensor:
+    """Whether each element is the negative infinity."""
+    return eq(input, -math.inf)
+
+
+@method("isreal")
+def isreal(input: Tensor) -> Tensor:
+    """True for each element: there are no complex ones."""
+    return eq(input, input) | isnan(input)
+
+
+@method("nan_to_num")
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """`nan` for NaN, and for the infinities numbers too: the type's largest unless given."""
+    if not input.dtype.is_floating_point:
+        return input.clone()
+    largest = float(np.finfo(input.dtype.numpy).max)
+    high = largest if posinf is None else posinf
+    low = -largest if neginf is None else neginf
+    finite = where(eq(input, -math.inf), low, where(eq(input, math.inf), high, input))
+    return where(isnan(input), nan, finite)
+
+
+nan_to_num_ = written(nan_to_num, "nan_to_num_")
 
 
 @method("clamp", "clip")
@@ -263,8 +356,26 @@ clamp_ = in_place(clamp, "clamp_")
 method("clip_")(clamp_)
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """input where the condition holds, else other."""
+@method("clamp_min")
+def clamp_min(input: Tensor, min: Any, *, into: Tensor | None = None) -> Tensor:
+    """min, a number or a tensor, where the input is below it."""
+    return clamp(input, min, None, into=into)
+
+
+@method("clamp_max")
+def clamp_max(input: Tensor, max: Any, *, into: Tensor | None = None) -> Tensor:
+    """max, a number or a tensor, where the input is above it."""
+    return clamp(input, None, max, into=into)
+
+
+clamp_min_, clamp_max_ = in_place(clamp_min, "clamp_min_"), in_place(clamp_max, "clamp_max_")
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other; of a condition alone, the indices where it
+    holds, a tensor for each dimension."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: expected a bool Tensor as condition, not {condition!r}")
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
@@ -301,17 +412,52 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return copy_(self, masked_fill(self, mask, value))
 
 
+@method("isclose")
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Whether |input - other| <= atol + rtol |other|, or both are the same infinity; or, with
+    `equal_nan`, both NaN."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"isclose: the types {input.dtype} and {other.dtype} do not match")
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: rtol and atol must not be negative, but are {rtol}, {atol}")
+    close = input == other
+    if equal_nan:
+        close = close | (isnan(input) & isnan(other))
+    if input.dtype is dtypes.bool_:
+        return close
+    gap, size = (input - other).abs(), other.abs() * rtol + atol
+    return close | (isfinite(gap) & (gap <= size))
+
+
 @method("allclose")
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     """Whether |input - other| <= atol + rtol |other| everywhere."""
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"allclose: the types {input.dtype} and {other.dtype} do not match")
-    return bool(np.allclose(input._host(), other._host(), rtol, atol, equal_nan))
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @method("equal")
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
-    return bool(np.array_equal(input._host(), other._host()))
+    return input.shape == other.shape and bool((input == other).all())
+
+
+@method("is_nonzero")
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the only element is not zero."""
+    return bool(input)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each element is among the test elements, or with `invert` is not.
+
+    `assume_unique` changes nothing: it promises what an algorithm that sorts could use.
+    """
+    a, b = operands(elements, test_elements)
+    found = (a.unsqueeze(-1) == b.reshape(-1)).any(-1)
+    return ~found if invert else found

@@ -3,12 +3,14 @@ offered under PyTorch's names."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import dtypes
+from ..autograd.graph import recording, reduce_to
 from ..autograd.op import Op, Result
 from ..device import Device, cpu, launch
 from ..dtypes import DType, dtype_of, promote
@@ -217,42 +219,91 @@ def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return function(self, *args, into=self, **kwargs)
 
+    return _named(write, name)
+
+
+def written(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    """As `in_place`, for a function of several ops: it is computed first and then copied."""
+
+    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        # What the ops keep for `backward` must not be overwritten.
+        kept = self.clone() if recording.enabled and self.requires_grad else self
+        result = function(kept, *[kept if a is self else a for a in args], **kwargs)
+        if result.dtype.category > self.dtype.category:
+            raise RuntimeError(
+                f"result type {result.dtype} can't be cast to the desired output type {self.dtype}"
+            )
+        if result._buffer.shape != self._buffer.shape:
+            raise RuntimeError(
+                f"output with shape {list(self.shape)} doesn't match "
+                f"the broadcast shape {list(result.shape)}"
+            )
+        return self.copy_(result)
+
+    return _named(write, name)
+
+
+def _named(write: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     write.__name__ = name
     write.__doc__ = f"In-place form of `{name[:-1]}`."
     return method(name)(write)
 
 
-def unary(op: type[Op], name: str, *, to_float: bool = True) -> tuple[Function, Function]:
-    """The function `name(input)` of an op, and its in-place form; methods of the same names.
+def alias(function: Callable[..., Any], write: Callable[..., Any] | None, *names: str) -> None:
+    """Offer a function, and its in-place form, as methods of other names too."""
+    for name in names:
+        method(name)(function)
+        if write is not None:
+            method(f"{name}_")(write)
 
-    With `to_float`, integers are first turned into floating-point numbers.
+
+def function_of(
+    op: type[Op], name: str, *, to_float: bool = False, numbers: bool = True
+) -> Function:
+    """The function `name(input)` or `name(input, other)` of an op, and the method.
+
+    With `to_float`, integers are first turned into floating-point numbers. Without `numbers`, both
+    operands must be tensors.
     """
 
-    def function(input: Tensor, *, into: Tensor | None = None) -> Tensor:
+    def one(input: Tensor, *, into: Tensor | None = None) -> Tensor:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}: expected a Tensor, not {type(input).__name__}")
         return op.apply(floating(input) if to_float else input, into=into)
 
+    def two(input: Any, other: Any, *, into: Tensor | None = None) -> Tensor:
+        if not numbers:
+            for value in (input, other):
+                if not isinstance(value, Tensor):
+                    raise TypeError(f"{name}: expected a Tensor, not {value!r}")
+        return op.apply(*operands(input, other, floating=to_float), into=into)
+
+    function: Function = one if len(op.inputs_named) == 1 else two
     function.__name__, function.__doc__ = name, op.__doc__
-    method(name)(function)
+    return method(name)(function)
+
+
+def unary(op: type[Op], name: str, *, to_float: bool = True) -> tuple[Function, Function]:
+    """The function `name(input)` of an op, and its in-place form; methods of the same names."""
+    function = function_of(op, name, to_float=to_float)
     return function, in_place(function, f"{name}_")
 
 
 def binary(
-    op: type[Op], name: str, operator: str = "", *, to_float: bool = False
+    op: type[Op],
+    name: str,
+    operator: str = "",
+    *,
+    to_float: bool = False,
+    numbers: bool = True,
 ) -> tuple[Function, Function]:
     """The function `name(input, other)` of an op, and its in-place form; methods of these names
     and, given `operator`, `__operator__`, `__roperator__` and `__ioperator__`."""
-
-    def function(input: Any, other: Any, *, into: Tensor | None = None) -> Tensor:
-        return op.apply(*operands(input, other, floating=to_float), into=into)
-
-    function.__name__, function.__doc__ = name, op.__doc__
-    method(name)(function)
-    written = in_place(function, f"{name}_")
+    function = function_of(op, name, to_float=to_float, numbers=numbers)
+    write = in_place(function, f"{name}_")
     if operator:
-        bind_operator(operator, function, written)
-    return function, written
+        bind_operator(operator, function, write)
+    return function, write
 
 
 def bind_operator(name: str, function: Function, written: Function | None = None) -> None:
@@ -271,3 +322,59 @@ def bind_operator(name: str, function: Function, written: Function | None = None
     if written is not None:
         method(f"__r{name}__")(right)
         method(f"__i{name}__")(written)
+
+
+# ---------------------------------------------------------------------- ops from a table
+
+Slope = Callable[..., Tensor]
+
+
+def _rule(slope: Slope, place: int) -> Callable[..., Tensor]:
+    """The gradient rule of a function whose slope in one argument is a function of some of its
+    arguments and its result, by name."""
+
+    def rule(self: Op, gy: Tensor, *kept: Tensor) -> Tensor:
+        return reduce_to(gy * slope(*kept), self.shapes[place])
+
+    names = ["self", "gy", *inspect.signature(slope).parameters]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    rule.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind) for name in names]
+    )
+    return rule
+
+
+def _op(base: type[Op], name: str, formula: str, slopes: dict[str, Slope | None]) -> type[Op]:
+    """The op behind a line of a table. Its kernel has its name."""
+    body: dict[str, Any] = {"__doc__": formula, "kernel": f"elementwise.{name}"}
+    for place, (argument, slope) in enumerate(slopes.items()):
+        if slope is not None:
+            body[f"grad_{argument}"] = _rule(slope, place)
+    return type(name.title(), (base,), body)
+
+
+def smooth(name: str, formula: str, slope: Slope) -> tuple[Function, Function]:
+    """The function `name(input)` of real numbers, and its in-place form; methods of these names.
+
+    The slope is a function of the argument "x", the result "y" or both.
+    """
+    return unary(_op(Unary, name, formula, {"x": slope}), name)
+
+
+def smooth_of_two(
+    name: str,
+    formula: str,
+    slope_a: Slope | None,
+    slope_b: Slope | None,
+    *,
+    to_float: bool = False,
+    categories: tuple[int, ...] = (0, 1, 2),
+    numbers: bool = False,
+) -> Function:
+    """The function `name(input, other)`, and the method.
+
+    The slopes are functions of some of the arguments "a" and "b" and the result "y"; None for zero.
+    """
+    op = _op(Binary, name, formula, {"a": slope_a, "b": slope_b})
+    op.categories = categories  # type: ignore[attr-defined]
+    return function_of(op, name, to_float=to_float, numbers=numbers)

@@ -167,6 +167,13 @@ def erf(x, y):
 
 
 @kernel(work=_hard_elements, flat=True)
+def erfc(x, y):
+    """y = 1 - erf(x)"""
+    for i in prange(y.size):
+        y[i] = math.erfc(x[i])
+
+
+@kernel(work=_hard_elements, flat=True)
 def gelu(x, y):
     """y = x Phi(x), Phi the normal distribution"""
     for i in prange(y.size):

@@ -62,6 +62,7 @@ abs = _elementwise(np.absolute)
 reciprocal = _elementwise(np.reciprocal)
 sqrt = _elementwise(np.sqrt)
 exp = _elementwise(np.exp)
+exp2 = _elementwise(np.exp2)
 expm1 = _elementwise(np.expm1)
 log = _elementwise(np.log)
 log1p = _elementwise(np.log1p)
@@ -69,7 +70,25 @@ log2 = _elementwise(np.log2)
 log10 = _elementwise(np.log10)
 sin = _elementwise(np.sin)
 cos = _elementwise(np.cos)
+tan = _elementwise(np.tan)
+asin = _elementwise(np.arcsin)
+acos = _elementwise(np.arccos)
 atan = _elementwise(np.arctan)
+sinh = _elementwise(np.sinh)
+cosh = _elementwise(np.cosh)
+asinh = _elementwise(np.arcsinh)
+acosh = _elementwise(np.arccosh)
+atanh = _elementwise(np.arctanh)
+atan2 = _elementwise(np.arctan2)
+hypot = _elementwise(np.hypot)
+logaddexp = _elementwise(np.logaddexp)
+logaddexp2 = _elementwise(np.logaddexp2)
+copysign = _elementwise(np.copysign)
+signbit = _elementwise(np.signbit)
+fmax = _elementwise(np.fmax)
+fmin = _elementwise(np.fmin)
+left_shift = _elementwise(np.left_shift)
+right_shift = _elementwise(np.right_shift)
 
 
 def _rounding(ufunc: Any) -> Callable[..., None]:
@@ -128,6 +147,41 @@ def remainder(a: Any, b: Any, y: Any) -> None:
     """y = a - b floor(a / b)"""
     _require_divisor("remainder", b)
     quiet.run(np.remainder, a, b, y)
+
+
+def fmod(a: Any, b: Any, y: Any) -> None:
+    """y = a - b trunc(a / b)"""
+    _require_divisor("fmod", b)
+    quiet.run(np.fmod, a, b, y)
+
+
+def xlogy(a: Any, b: Any, y: Any) -> None:
+    """y = a log(b), 0 where a is and b is not NaN"""
+    quiet.run(_xlogy, a, b, y)
+
+
+def _xlogy(a: Any, b: Any, y: Any) -> None:
+    np.copyto(y, np.where((a == 0) & ~np.isnan(b), 0, a * np.log(b)))
+
+
+def logit(x: Any, y: Any) -> None:
+    """y = log(x / (1 - x))"""
+    quiet.run(_logit, x, y)
+
+
+def _logit(x: Any, y: Any) -> None:
+    np.log(x / (1 - x), y)
+
+
+def lerp(a: Any, b: Any, w: Any, y: Any) -> None:
+    """y = a + w (b - a) for |w| < 1/2, else the same number as b - (1 - w) (b - a)"""
+    quiet.run(_lerp, a, b, w, y)
+
+
+def _lerp(a: Any, b: Any, w: Any, y: Any) -> None:
+    near = np.abs(w) < 0.5
+    step = b - a
+    np.copyto(y, np.where(near, a + w * step, b - (1 - w) * step))
 
 
 def pow(a: Any, b: Any, y: Any) -> None:
