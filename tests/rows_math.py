@@ -5,17 +5,25 @@ from hypothesis import strategies as st
 
 from .op_table import (
     Row,
+    along,
     booleans,
     cases,
+    distinct,
     exact,
+    filled,
     flags,
     fractional,
     function,
     in_place,
+    lists,
     normal,
+    over,
     pairs,
     positive,
     repeating,
+    shapes,
+    sized,
+    small_pairs,
     tiny,
     triples,
     unit,
@@ -152,4 +160,212 @@ ELEMENTWISE = [
     Row("where condition", lambda t, c: t.where(c), cases(tiny, flags)),
 ]
 
-ROWS: list[Row] = [*ELEMENTWISE]
+
+def with_nan(generator, shape):
+    """Some numbers, the others NaN."""
+    return np.where(generator.integers(0, 2, shape) > 0, normal(generator, shape), np.nan)
+
+
+@st.composite
+def over_some(draw, domain=distinct, **options):
+    """An array and one or none of its dimensions."""
+    case = draw(along(filled, domain, keepdim=booleans, **options))
+    if draw(booleans):
+        case.options["dim"] = None
+    return case
+
+
+def over_one(name, sizes=filled, domain=normal, **options):
+    """A function of an array along one of its dimensions."""
+    return Row(name, function(name), along(sizes, domain, **options))
+
+
+REDUCTIONS = [
+    *[
+        Row(
+            name,
+            function(name),
+            over(shapes(1, 3, 2, 3), correction=st.sampled_from([0, 1])),
+            condition=8,
+            infinite=False,  # PyTorch's mean is NaN then, unlike that of its `mean`
+        )
+        for name in ["var_mean", "std_mean"]
+    ],
+    Row(
+        "aminmax",
+        lambda t, x, dim, keepdim: tuple(t.aminmax(x, dim=dim, keepdim=keepdim)),
+        along(filled, distinct, keepdim=booleans),
+    ),
+    Row("aminmax of all", lambda t, x: tuple(t.aminmax(x)), cases(filled, distinct)),
+    Row("nansum", function("nansum"), over(tiny, with_nan)),
+    Row("nanmean", function("nanmean"), over(filled)),
+    Row(
+        "nanmean with nan",
+        lambda t, x, **options: t.nanmean(x.detach(), **options),
+        over(filled, with_nan),
+    ),
+    Row("count_nonzero", lambda t, x, dim, keepdim: t.count_nonzero(x, dim), over(tiny, repeating)),
+    *[
+        Row(f"dist {p}", lambda t, x, y, p=p: t.dist(x, y, p), cases(small_pairs, normal, normal))
+        for p in [1, 2, np.inf]
+    ],
+    Row(
+        "sum as another type",
+        lambda t, x, dim, keepdim: t.sum(x, dim, keepdim, dtype=t.float64),
+        over(filled),
+    ),
+    Row(
+        "norm as another type", lambda t, x: t.norm(x, 3, dtype=t.float64), cases(filled, distinct)
+    ),
+    Row("max of two", lambda t, x, y: t.max(x, other=y), cases(pairs, normal, normal)),
+    Row(
+        "named as in NumPy",
+        lambda t, x: x.sum(axis=0, keepdims=True) - t.mean(x, axis=-1, keepdims=True),
+        cases(lists, normal),
+    ),
+]
+
+SCANS = [
+    *[over_one(name, tiny) for name in ["cumsum", "cumprod", "logcumsumexp"]],
+    *[
+        Row(f"{name} of integers", function(name), along(tiny, whole))
+        for name in ["cumsum", "cumprod"]
+    ],
+    Row("cumsum as", lambda t, x, dim: t.cumsum(x, dim, dtype=t.float32), along(tiny, whole)),
+    *[
+        Row(f"{name}_", lambda t, x, dim, name=name: getattr(x * 1, f"{name}_")(dim), along(tiny))
+        for name in ["cumsum", "cumprod"]
+    ],
+    *[over_one(name, tiny, distinct) for name in ["cummax", "cummin"]],
+    *[
+        Row(
+            f"{name} of equals",
+            lambda t, x, dim, name=name: getattr(t, name)(x.detach(), dim),
+            along(tiny, repeating),
+        )
+        for name in ["cummax", "cummin"]
+    ],
+    *[
+        Row(f"{name} of integers", function(name), along(tiny, whole))
+        for name in ["cummax", "cummin"]
+    ],
+    Row("diff", function("diff"), along(lists, n=st.integers(0, 4))),
+    Row(
+        "diff joined",
+        lambda t, x, y, z: t.diff(x, prepend=y, append=z),
+        cases(sized((2, 3), (2, 1), (2, 2)), normal, normal, normal),
+    ),
+]
+
+descents = {"descending": booleans}
+
+ORDER = [
+    over_one("sort", tiny, distinct, **descents),
+    over_one("argsort", tiny, distinct, **descents),
+    Row(
+        "sort stable",
+        lambda t, x, **options: t.sort(x.detach(), stable=True, **options),
+        along(tiny, repeating, **descents),
+    ),
+    Row("sort integers", function("sort"), along(filled, flags, stable=st.just(True), **descents)),
+    Row("msort", function("msort"), cases(lists, distinct)),
+    Row("topk", function("topk"), along(filled, distinct, k=st.just(1), largest=booleans)),
+    Row(
+        "topk of many",
+        lambda t, x, k, largest: t.topk(x, k, 1, largest),
+        cases(sized((2, 13, 2)), distinct, k=st.integers(0, 13), largest=booleans),
+    ),
+    Row("kthvalue", function("kthvalue"), along(filled, distinct, k=st.just(1), keepdim=booleans)),
+    Row(
+        "kthvalue of many",
+        lambda t, x, k: t.kthvalue(x, k),
+        cases(sized((2, 5)), distinct, k=st.integers(1, 5)),
+    ),
+    over_one("mode", filled, distinct, keepdim=booleans),
+    Row(
+        "mode of equals",
+        lambda t, x, dim: t.mode(x.detach(), dim),
+        along(filled, repeating),
+        infinite=False,  # in PyTorch, NaN may come before a number that is as frequent
+    ),
+    *[over_one(name, filled, distinct, keepdim=booleans) for name in ["median", "nanmedian"]],
+    *[
+        Row(f"{name} of all", function(name), cases(filled, distinct))
+        for name in ["median", "nanmedian"]
+    ],
+    Row("nanmedian with nan", lambda t, x: t.nanmedian(x.detach()), cases(filled, with_nan)),
+    Row(
+        "nanmedian along with nan",
+        lambda t, x, dim: t.nanmedian(x.detach(), dim)[0],
+        along(filled, with_nan),
+    ),
+    Row("median of integers", function("median"), cases(filled, whole)),
+    *[
+        Row(
+            name,
+            lambda t, x, q, name=name, **options: getattr(t, name)(
+                x, t.tensor(q, dtype=x.dtype) if isinstance(q, list) else q, **options
+            ),
+            over_some(
+                q=st.sampled_from([0.0, 0.3, 0.5, 1.0, [0.25, 0.9]]),
+                interpolation=st.sampled_from(["linear", "lower", "higher", "midpoint", "nearest"]),
+            ),
+            condition=4,
+        )
+        for name in ["quantile", "nanquantile"]
+    ],
+    Row(
+        "nanquantile with nan",
+        lambda t, x, dim, keepdim: t.nanquantile(x.detach(), 0.3, dim, keepdim),
+        over_some(with_nan),
+        condition=4,
+    ),
+    Row(
+        "searchsorted",
+        lambda t, x, y, right: t.searchsorted(t.sort(x)[0], y, right=right),
+        cases(sized((2, 4), (2, 3)), repeating, repeating, right=booleans),
+        infinite=False,  # where NaN stands in a sorted row is nowhere said
+    ),
+    Row(
+        "searchsorted in one row",
+        lambda t, x, y: t.searchsorted(x, y, side="right", sorter=t.argsort(x), out_int32=True),
+        cases(sized((4,), (2, 3)), distinct, repeating),
+        infinite=False,
+    ),
+    Row(
+        "bucketize",
+        lambda t, x, y, right: t.bucketize(x, t.sort(y)[0], right=right),
+        cases(sized((2, 3), (3,)), repeating, repeating, right=booleans),
+    ),
+    Row(
+        "bincount",
+        lambda t, x, least: t.bincount(x, minlength=least),
+        cases(shapes(1, 1, 0, 5), powers, least=st.sampled_from([0, 3, 7])),
+    ),
+    Row(
+        "bincount weighted",
+        lambda t, x, y: t.bincount(x, y.detach()),
+        cases(shapes(1, 1, 0, 5), powers, normal),
+    ),
+    Row(
+        "histc",
+        lambda t, x, bins, ends: t.histc(x.detach(), bins, *ends),
+        cases(tiny, normal, bins=st.integers(1, 4), ends=st.sampled_from([(-1, 1), (0, 0), ()])),
+        infinite=False,
+    ),
+    Row(
+        "unique",
+        lambda t, x, dim: t.unique(x.detach(), return_inverse=True, return_counts=True, dim=dim),
+        cases(lists, repeating, dim=st.sampled_from([None, 0, -1])),
+    ),
+    Row("unique alone", lambda t, x: t.unique(x.detach()), cases(tiny, repeating)),
+    Row(
+        "unique_consecutive",
+        lambda t, x, dim: t.unique_consecutive(
+            x.detach(), return_inverse=True, return_counts=True, dim=dim
+        ),
+        cases(lists, repeating, dim=st.sampled_from([None, 0, -1])),
+    ),
+]
+
+ROWS: list[Row] = [*ELEMENTWISE, *REDUCTIONS, *SCANS, *ORDER]

@@ -43,6 +43,17 @@ WITH_NUMBER = words(
 )
 BITS = words("bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift")
 
+WHOLE = words(
+    "sum mean var std var_mean std_mean prod max min amax amin aminmax argmax argmin median "
+    "nanmedian nansum nanmean norm count_nonzero any all unique unique_consecutive sort argsort "
+    "msort mode"
+)
+KEPT = words(
+    "sum mean prod max min amax amin argmax argmin median nanmedian mode nansum nanmean logsumexp "
+    "any all"
+)
+ALONG = words("count_nonzero cumsum cumprod cummax cummin logcumsumexp sort argsort") + KEPT
+
 CALLS = {
     **dict.fromkeys(ONE, (X,)),
     "acosh": (X + 1,),
@@ -58,6 +69,25 @@ CALLS = {
     "addcmul": (X, Y, Y),
     "addcdiv": (X, Y, Y),
     "isin": (X, Y),
+    **dict.fromkeys(WHOLE, (X,)),
+    **{f"{name} along": (X, 1) for name in ALONG},
+    **{f"{name} kept": (X, 1, True) for name in KEPT},
+    **{f"{name} by name": (X, {"dim": -1, "keepdim": True}) for name in KEPT},
+    "var_mean unbiased": (X, {"dim": 1, "unbiased": False, "keepdim": True}),
+    "max other": (X, Y),
+    "min other": (X, {"other": Y}),
+    "norm": (X, 3, 1),
+    "dist": (X, Y, 3),
+    "aminmax along": (X, {"dim": 1}),
+    "topk": (X, 2),
+    "kthvalue": (X, 2),
+    "quantile": (X, 0.3),
+    "nanquantile": (X, 0.3, 1, True),
+    "searchsorted": (np.sort(X), Y),
+    "bucketize": (X, np.array([0.3, 0.5])),
+    "bincount": (abs(N).ravel(), X.ravel(), 12),
+    "histc": (X, 4, 0.2, 0.8),
+    "diff": (X, 1, 0),
     "is_nonzero": (X[:1, :1],),
 }
 
@@ -85,15 +115,19 @@ def compare(actual, expected):
 
 
 def spelled(t, name, spelling, arguments):
-    """What a spelling gives; the tensor it wrote, if it writes."""
+    """What a spelling gives; the tensor it wrote, if it writes. A dict holds arguments by name."""
+    by_name = arguments[-1] if isinstance(arguments[-1], dict) else {}
+    if by_name:
+        arguments = arguments[:-1]
+    by_name = dict(zip(by_name, tensors(t, by_name.values())))
     arguments = tensors(t, arguments)
     if spelling == "function":
-        return plain(getattr(t, name)(*arguments))
+        return plain(getattr(t, name)(*arguments, **by_name))
     if spelling == "function_":
-        return plain([getattr(t, f"{name}_")(*arguments), arguments[0]])
+        return plain([getattr(t, f"{name}_")(*arguments, **by_name), arguments[0]])
     if spelling == "method":
-        return plain(getattr(arguments[0], name)(*arguments[1:]))
-    return plain([getattr(arguments[0], f"{name}_")(*arguments[1:]), arguments[0]])
+        return plain(getattr(arguments[0], name)(*arguments[1:], **by_name))
+    return plain([getattr(arguments[0], f"{name}_")(*arguments[1:], **by_name), arguments[0]])
 
 
 def exists(t, name, spelling):
@@ -179,6 +213,17 @@ def documented(name):
 
 
 DOCUMENTED_OTHERWISE = {
+    **dict.fromkeys(
+        words("sum prod max min any all median nanmedian nansum argmax norm"),
+        "several forms are documented, of which one function takes the arguments of all",
+    ),
+    **dict.fromkeys(
+        words("var std var_mean std_mean"), "PyTorch also takes `unbiased`, which it does not list"
+    ),
+    "mean": "as above",
+    "amax": "PyTorch documents dim=None and has ()",
+    "amin": "PyTorch documents dim=None and has ()",
+    "searchsorted": "PyTorch documents `values` and takes `input`",
     "true_divide": "PyTorch documents (dividend, divisor) and takes (input, other)",
 }
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, TypeVar
 
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..dtypes import DType, as_dtype
 from ..tensor import Tensor, method
-from .compare import maximum, minimum, where
+from . import return_types
+from .compare import isnan, maximum, minimum, where
 from .index import TakeAlong
 from .operands import cast, floating
 from .shape import cat, dimension, dimensions, expand, reshape
 
 Dim = int | Sequence[int] | None
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reduction(Op):
@@ -141,6 +144,20 @@ class Norm(Reduction):
         return where((size == 0) | (x == 0), 0.0, g * slope / safe ** (p - 1))
 
 
+def numpy_names(function: F) -> F:
+    """Have a function take NumPy's names too, `axis` and `keepdims`, as PyTorch does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+                if theirs in kwargs:
+                    kwargs[ours] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def _apply(op: type[Op], input: Tensor, dim: Dim, keepdim: bool, **attrs: Any) -> Tensor:
     return op.apply(input, dims=dimensions(input, dim), keepdim=keepdim, **attrs)
 
@@ -161,6 +178,7 @@ def _some(name: str, input: Tensor, dim: Dim) -> None:
 
 
 @method("sum")
+@numpy_names
 def sum(
     input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -174,6 +192,7 @@ def sum(
 
 
 @method("mean")
+@numpy_names
 def mean(
     input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -190,6 +209,7 @@ def _count(input: Tensor, dim: Dim) -> int:
 
 
 @method("var")
+@numpy_names
 def var(
     input: Tensor,
     dim: Dim | bool = None,
@@ -214,6 +234,7 @@ def var(
 
 
 @method("std")
+@numpy_names
 def std(
     input: Tensor,
     dim: Dim | bool = None,
@@ -226,7 +247,70 @@ def std(
     return var(input, dim, unbiased, keepdim, correction=correction).sqrt()
 
 
+@numpy_names
+def var_mean(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float = 1,
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean."""
+    spread = var(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+@numpy_names
+def std_mean(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float = 1,
+) -> tuple[Tensor, Tensor]:
+    """The square root of the variance, and the mean."""
+    spread = std(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+@method("nansum")
+@numpy_names
+def nansum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The sum over dimensions of what is not NaN."""
+    return sum(where(isnan(input), 0, input), dim, keepdim, dtype=dtype)
+
+
+@method("nanmean")
+@numpy_names
+def nanmean(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The mean over dimensions of what is not NaN."""
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"nanmean(): the input must be floating point, not {input.dtype}")
+    total = nansum(input, dim, keepdim, dtype=dtype)
+    return total / sum(~isnan(input), dim, keepdim)
+
+
+@method("count_nonzero")
+@numpy_names
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements over dimensions are not zero."""
+    return sum(input != 0, dim)
+
+
+@method("dist")
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other."""
+    return norm(input - other, p)
+
+
 @method("amax")
+@numpy_names
 def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The largest elements over dimensions; equal ones share the gradient."""
     _some("amax", input, dim)
@@ -234,6 +318,7 @@ def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
 
 
 @method("amin")
+@numpy_names
 def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The smallest elements over dimensions; equal ones share the gradient."""
     _some("amin", input, dim)
@@ -253,74 +338,90 @@ def _arg(op: type[Op], name: str, input: Tensor, dim: int | None, keepdim: bool)
 
 
 @method("argmax")
+@numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first largest element, along a dimension or of the flattened tensor."""
     return _arg(ArgMax, "argmax", input, dim, keepdim)
 
 
 @method("argmin")
+@numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first smallest element, along a dimension or of the flattened tensor."""
     return _arg(ArgMin, "argmin", input, dim, keepdim)
 
 
-class ValuesAndIndices(NamedTuple):
-    """Extremes along a dimension and where they stood."""
-
-    values: Tensor
-    indices: Tensor
+@method("aminmax")
+@numpy_names
+def aminmax(
+    input: Tensor, *, dim: int | None = None, keepdim: bool = False
+) -> return_types.aminmax:
+    """The smallest and the largest elements, of all or along a dimension."""
+    over = () if dim is None else dim
+    return return_types.aminmax(amin(input, over, keepdim), amax(input, over, keepdim))
 
 
 def _extreme(
-    name: str,
+    kind: Any,
     pick: Callable[..., Tensor],
     whole: Callable[..., Tensor],
     elementwise: Callable[..., Tensor],
     input: Tensor,
     dim: Any,
     keepdim: bool,
+    other: Tensor | None,
 ) -> Any:
-    if isinstance(dim, Tensor):
-        return elementwise(input, dim)
+    name = kind.__name__
+    if isinstance(dim, Tensor) or other is not None:
+        return elementwise(input, dim if other is None else other)
     if dim is None:
         if input._buffer.size == 0:
             raise RuntimeError(f"{name}(): Expected reduction over a tensor with elements")
         return whole(input)
     d = dimension(input, dim)
     if input.ndim == 0:
-        return ValuesAndIndices(input.clone(), pick(input, 0))
+        return kind(input.clone(), pick(input, 0))
     indices = pick(input, d, keepdim=True)
     values = TakeAlong.apply(input, indices, dim=d)
     if not keepdim:
         values, indices = values.squeeze(d), indices.squeeze(d)
-    return ValuesAndIndices(values, indices)
+    return kind(values, indices)
 
 
 @method("max")
-def max_(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+@numpy_names
+def max_(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None
+) -> Any:
     """The largest element; along a dimension, values and indices; with a tensor, elementwise."""
-    return _extreme("max", argmax, amax, maximum, input, dim, keepdim)
+    return _extreme(return_types.max, argmax, amax, maximum, input, dim, keepdim, other)
 
 
 @method("min")
-def min_(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+@numpy_names
+def min_(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None
+) -> Any:
     """The smallest element; along a dimension, values and indices; with a tensor, elementwise."""
-    return _extreme("min", argmin, amin, minimum, input, dim, keepdim)
+    return _extreme(return_types.min, argmin, amin, minimum, input, dim, keepdim, other)
 
 
 @method("any")
+@numpy_names
 def any_(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether some element is not zero."""
     return _apply(Any_, input, dim, keepdim)
 
 
 @method("all")
+@numpy_names
 def all_(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether no element is zero."""
     return _apply(All, input, dim, keepdim)
 
 
 @method("prod")
+@numpy_names
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -350,18 +451,25 @@ def prod(
 
 
 @method("logsumexp")
+@numpy_names
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum exp(x) over dimensions, without overflow."""
     return _apply(LogSumExp, floating(input), dim, keepdim)
 
 
 @method("norm")
+@numpy_names
 def norm(
-    input: Tensor, p: float | str | None = "fro", dim: Dim = None, keepdim: bool = False
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
 ) -> Tensor:
     """The p-norm of the elements over dimensions; "fro" is 2. As `torch.norm` for vectors."""
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"norm: p must be a number or 'fro', not {p!r}")
+    input = cast(input, None if dtype is None else as_dtype(dtype))
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"norm(): expected a floating point tensor as input, not {input.dtype}")
     power = 2.0 if p in (None, "fro") else float(p)
