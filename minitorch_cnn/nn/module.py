@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ..autograd import no_grad
 from ..autograd.graph import RemovableHandle
 from ..device import Device, as_device
 from ..dtypes import DType, float32, float64
+from ..ops.creation import empty_like
 from ..tensor import Tensor
 from .backward_hook import BackwardHook
-from .parameter import Parameter, clear_grad
+from .parameter import Buffer, Parameter, clear_grad
 
-__all__ = ["IncompatibleKeys", "Module"]
+__all__ = [
+    "IncompatibleKeys",
+    "Module",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 Self = TypeVar("Self", bound="Module")
 
@@ -32,6 +42,19 @@ class IncompatibleKeys(NamedTuple):
             f"_IncompatibleKeys(missing_keys={self.missing_keys}, "
             f"unexpected_keys={self.unexpected_keys})"
         )
+
+
+class ForwardHook(NamedTuple):
+    """A function to call before or after `forward`."""
+
+    call: Callable[..., Any]
+    with_kwargs: bool = False
+    always_call: bool = False
+
+
+EXTRA_STATE = "_extra_state"
+_global_hooks: dict[str, OrderedDict[int, Any]] = {}
+"""Hooks of all modules, by the name of the members in which a module keeps its own."""
 
 
 class Module:
@@ -61,11 +84,18 @@ class Module:
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
-    _transient_buffers: set[str]
-    _forward_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
-    _forward_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
+    _non_persistent_buffers_set: set[str]
+    _forward_pre_hooks: OrderedDict[int, ForwardHook]
+    _forward_hooks: OrderedDict[int, ForwardHook]
     _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
     _backward_hooks: OrderedDict[int, Callable[..., Any]]
+    _state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _state_dict_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
+    _load_state_dict_post_hooks: OrderedDict[int, Callable[..., Any]]
+
+    _version: ClassVar[int] = 1
+    """Noted with the state, for classes that change what is in it."""
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -73,11 +103,15 @@ class Module:
             _parameters={},
             _buffers={},
             _modules={},
-            _transient_buffers=set(),
+            _non_persistent_buffers_set=set(),
             _forward_pre_hooks=OrderedDict(),
             _forward_hooks=OrderedDict(),
             _backward_pre_hooks=OrderedDict(),
             _backward_hooks=OrderedDict(),
+            _state_dict_pre_hooks=OrderedDict(),
+            _state_dict_hooks=OrderedDict(),
+            _load_state_dict_pre_hooks=OrderedDict(),
+            _load_state_dict_post_hooks=OrderedDict(),
         )
 
     def _forward_unimplemented(self, *args: Any) -> Any:
@@ -96,39 +130,45 @@ class Module:
             or self._forward_pre_hooks
             or self._backward_hooks
             or self._backward_pre_hooks
+            or _global_hooks
         ):
             return self.forward(*args, **kwargs)
         return self._call_with_hooks(args, kwargs)
 
+    def _hooks(self, members: str) -> dict[int, Any]:
+        """The hooks of all modules, then its own."""
+        return {**_global_hooks.get(members, {}), **getattr(self, members)}
+
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
-            if with_kwargs:
-                changed = hook(self, args, kwargs)
+        result = None
+        hooks = self._hooks("_forward_hooks")
+        waiting = {key: hook for key, hook in hooks.items() if hook.always_call}
+        try:
+            for hook in self._hooks("_forward_pre_hooks").values():
+                args, kwargs = _before_forward(hook, self, args, kwargs)
+            backward = None
+            before, after = self._hooks("_backward_pre_hooks"), self._hooks("_backward_hooks")
+            if before or after:
+                backward = BackwardHook(self, list(before.values()), list(after.values()))
+                args = backward.watch_inputs(args)
+            result = self.forward(*args, **kwargs)
+            for key, hook in hooks.items():
+                waiting.pop(key, None)
+                changed = _after_forward(hook, self, args, kwargs, result)
                 if changed is not None:
-                    if not (isinstance(changed, tuple) and len(changed) == 2):
-                        raise RuntimeError(
-                            "forward pre-hook must return None or a tuple of "
-                            f"(new_args, new_kwargs), but got {changed}."
-                        )
-                    args, kwargs = changed
-            else:
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        backward = None
-        if self._backward_hooks or self._backward_pre_hooks:
-            backward = BackwardHook(
-                self,
-                list(self._backward_pre_hooks.values()),
-                list(self._backward_hooks.values()),
-            )
-            args = backward.watch_inputs(args)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result if backward is None else backward.watch_outputs(result)
+                    result = changed
+            return result if backward is None else backward.watch_outputs(result)
+        except Exception:
+            for hook in waiting.values():
+                try:
+                    _after_forward(hook, self, args, kwargs, result)
+                except Exception as error:
+                    warnings.warn(
+                        "module forward hook with `always_call=True` raised an exception that was "
+                        f"silenced as another error was raised in forward: {error}",
+                        stacklevel=3,
+                    )
+            raise
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -137,16 +177,22 @@ class Module:
 
         With `with_kwargs`, it is `hook(module, args, kwargs)` and may return both.
         """
-        return _add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+        return _add_hook(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """Call `hook(module, args, output)` after each `forward`; what it returns is the output.
 
-        With `with_kwargs`, it is `hook(module, args, kwargs, output)`.
+        With `with_kwargs`, it is `hook(module, args, kwargs, output)`. With `always_call` it is
+        called after an exception too, with the output None; one of its own is then but warned of.
         """
-        return _add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+        return _add_hook(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -200,6 +246,8 @@ class Module:
         elif name in self._modules:
             _check_none("child module", "torch.nn.Module or None expected", name, value)
             self._modules[name] = None
+        elif isinstance(value, Buffer):
+            self.register_buffer(name, value, value.persistent)
         elif name in self._buffers:
             if not isinstance(value, Tensor):
                 _check_none("buffer", "torch.Tensor or None expected", name, value)
@@ -211,7 +259,7 @@ class Module:
         for members in (self._parameters, self._buffers, self._modules):
             if name in members:
                 members.pop(name)
-                self._transient_buffers.discard(name)
+                self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
@@ -223,7 +271,7 @@ class Module:
     def _forget(self, name: str, but: dict[str, Any]) -> None:
         """Make room for a new member; one of its own kind it replaces in its place."""
         self.__dict__.pop(name, None)
-        self._transient_buffers.discard(name)
+        self._non_persistent_buffers_set.discard(name)
         for members in (self._parameters, self._buffers, self._modules):
             if members is not but:
                 members.pop(name, None)
@@ -248,9 +296,9 @@ class Module:
             )
         self._buffers[name] = tensor
         if persistent:
-            self._transient_buffers.discard(name)
+            self._non_persistent_buffers_set.discard(name)
         else:
-            self._transient_buffers.add(name)
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a child module."""
@@ -280,6 +328,20 @@ class Module:
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a path such as "features.0"; if `strict`, only in another's place."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if not isinstance(getattr(parent, name, module), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "features.0.weight"; AttributeError if there is none."""
@@ -418,17 +480,29 @@ class Module:
             target = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
             return tensor.to(device=device or tensor.device, dtype=target)
 
+        return self._apply(convert)
+
+    def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replace every parameter's data, gradient and every buffer by what `fn` makes of it."""
         with no_grad():
-            for module in self.modules():
+            for module in self.modules() if recurse else [self]:
                 for parameter in module._parameters.values():
                     if parameter is not None:
                         grad, parameter.grad = parameter.grad, None
-                        parameter.data = convert(parameter.data)
-                        parameter.grad = None if grad is None else convert(grad)
+                        parameter.data = fn(parameter.data)
+                        parameter.grad = None if grad is None else fn(grad)
                 for name, buffer in module._buffers.items():
                     if buffer is not None:
-                        module._buffers[name] = convert(buffer)
+                        module._buffers[name] = fn(buffer)
         return self
+
+    def to_empty(self: Self, *, device: str | Device | None = None, recurse: bool = True) -> Self:
+        """Move parameters and buffers to a device without their values."""
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
+
+    def type(self: Self, dst_type: DType | str) -> Self:
+        """Make all parameters and buffers `dst_type`; returns the module itself."""
+        return self._apply(lambda t: t.type(dst_type))
 
     def float(self: Self) -> Self:
         """Make floating-point parameters and buffers float32; returns the module itself."""
@@ -442,24 +516,67 @@ class Module:
         """Move parameters and buffers to the CPU; returns the module itself."""
         return self.to(device="cpu")
 
+    def cuda(self: Self, device: int | str | Device | None = None) -> Self:
+        """Move parameters and buffers to a GPU; returns the module itself."""
+        if isinstance(device, int):
+            device = f"cuda:{device}"
+        return self.to(device="cuda" if device is None else device)
+
     # ------------------------------------------------------------------ state
 
     def state_dict(
         self,
         *,
-        destination: dict[str, Any] | None = None,
+        destination: Any = None,
         prefix: str = "",
         keep_vars: bool = False,
     ) -> dict[str, Any]:
         """All parameters and persistent buffers by path.
 
         They share the module's memory. They are detached unless `keep_vars`. Given a
-        `destination`, adds to it and returns it.
+        `destination`, adds to it and returns it. Its `_metadata` says the version of each module.
         """
-        state = OrderedDict() if destination is None else destination
-        for path, _, _, tensor in self._state(prefix):
-            state[path] = tensor if keep_vars else tensor.detach()
-        return state
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = metadata
+        for before in self._state_dict_pre_hooks.values():
+            before(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(
+                    destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
+                )
+        for after in self._state_dict_hooks.values():
+            if after(self, destination, prefix, metadata) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+        return destination
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Name and tensor of everything of its own that `state_dict` holds."""
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                yield name, parameter
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._non_persistent_buffers_set:
+                yield name, buffer
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        for name, tensor in self._own_state():
+            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+    def get_extra_state(self) -> Any:
+        """What a subclass wants in the state beside tensors."""
+        raise NotImplementedError(f"{self._get_name()} defines no get_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` gave."""
+        raise NotImplementedError(f"{self._get_name()} defines no set_extra_state")
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -475,53 +592,127 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        places = {path: (owner, name, present) for path, owner, name, present in self._state("")}
-        missing = [path for path in places if path not in state_dict]
-        unexpected = [path for path in state_dict if path not in places]
-        errors = []
-        if strict and missing:
-            errors.append(f"Missing key(s) in state_dict: {_quoted(missing)}. ")
-        if strict and unexpected:
-            errors.append(f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
-        found = [path for path in places if path in state_dict]
-        for path in found:
-            value, present = state_dict[path], places[path][2]
+        metadata: Mapping[str, Any] = getattr(state_dict, "_metadata", {})
+        incompatible = IncompatibleKeys([], [])
+        errors: list[str] = []
+        copies: list[Callable[[], Any]] = []
+        seen: list[Module] = []
+
+        def check(module: Module, state: dict[str, Any], prefix: str) -> None:
+            own = dict(metadata.get(prefix[:-1], {}))
+            own.update(assign_to_params_buffers=assign, copies=copies)
+            module._load_from_state_dict(state, prefix, own, True, *incompatible, errors)
+            for name, child in module._modules.items():
+                if child is not None:
+                    path = f"{prefix}{name}."
+                    part = {key: v for key, v in state.items() if key.startswith(path)}
+                    check(child, part, path)
+            seen.append(module)
+
+        def wrong() -> bool:
+            return bool(errors or (strict and any(incompatible)))
+
+        check(self, OrderedDict(state_dict), "")
+        if not wrong():
+            _run(copies)
+        for module in seen:  # these may say that nothing is wrong after all
+            for hook in module._load_state_dict_post_hooks.values():
+                if hook(module, incompatible) is not None:
+                    raise RuntimeError("load_state_dict post-hook must return None")
+        if wrong():
+            missing, unexpected = incompatible
+            heads = [
+                f"{kind} key(s) in state_dict: {_quoted(keys)}. "
+                for kind, keys in (("Missing", missing), ("Unexpected", unexpected))
+                if keys and strict
+            ]
+            heading = f"Error(s) in loading state_dict for {self._get_name()}:"
+            raise RuntimeError("\n\t".join([heading, *heads, *errors]))
+        _run(copies)
+        return incompatible
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Check what a state holds for this module alone, and note in `local_metadata["copies"]`
+        what is to be done; PyTorch's name and arguments, for subclasses that prepare old states."""
+        arguments = (state_dict, prefix, local_metadata, strict)
+        lists = (missing_keys, unexpected_keys, error_msgs)
+        for hook, with_module in self._load_state_dict_pre_hooks.values():
+            hook(*(self,) * with_module, *arguments, *lists)
+        own, extra = dict(self._own_state()), prefix + EXTRA_STATE
+        assign = local_metadata.get("assign_to_params_buffers", False)
+        copies = local_metadata["copies"]
+        for name, present in own.items():
+            key = prefix + name
+            if key not in state_dict:
+                missing_keys.append(key)
+                continue
+            value = state_dict[key]
             if not isinstance(value, Tensor):
-                errors.append(
-                    f'While copying the parameter named "{path}", expected torch.Tensor from '
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", expected torch.Tensor from '
                     f"checkpoint but received {type(value)}"
                 )
             elif value.shape != present.shape:
-                errors.append(
-                    f"size mismatch for {path}: copying a param with shape {value.shape} from "
+                error_msgs.append(
+                    f"size mismatch for {key}: copying a param with shape {value.shape} from "
                     f"checkpoint, the shape in current model is {present.shape}."
                 )
-        if errors:
-            heading = f"Error(s) in loading state_dict for {self._get_name()}:"
-            raise RuntimeError("\n\t".join([heading, *errors]))
-        with no_grad():
-            for path in found:
-                owner, name, present = places[path]
-                value = state_dict[path]
-                if not assign:
-                    present.copy_(value)
-                elif isinstance(present, Parameter):
-                    owner._parameters[name] = Parameter(value, present.requires_grad)
-                else:
-                    owner._buffers[name] = value
-        return IncompatibleKeys(missing, unexpected)
+            elif assign:
+                copies.append(partial(self._take_over, name, present, value))
+            else:
+                copies.append(partial(present.copy_, value))
+        if type(self).set_extra_state is not Module.set_extra_state:
+            if extra in state_dict:
+                copies.append(partial(self.set_extra_state, state_dict[extra]))
+            else:
+                missing_keys.append(extra)
+        elif extra in state_dict:
+            unexpected_keys.append(extra)
+        for key in state_dict:
+            if key.startswith(prefix) and key != extra:
+                name, dot, _ = key[len(prefix) :].partition(".")
+                if name not in (self._modules if dot else own):
+                    unexpected_keys.append(key)
 
-    def _state(self, prefix: str) -> Iterator[tuple[str, Module, str, Tensor]]:
-        """Path, owner, name and tensor of everything that `state_dict` holds."""
-        for name, parameter in self._parameters.items():
-            if parameter is not None:
-                yield prefix + name, self, name, parameter
-        for name, buffer in self._buffers.items():
-            if buffer is not None and name not in self._transient_buffers:
-                yield prefix + name, self, name, buffer
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module._state(f"{prefix}{name}.")
+    def _take_over(self, name: str, present: Tensor, value: Tensor) -> None:
+        """Make a loaded tensor the member in the place of another."""
+        if isinstance(present, Parameter):
+            self._parameters[name] = Parameter(value, present.requires_grad)
+        else:
+            self._buffers[name] = value
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` gathers from this module."""
+        return _add_hook(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` after it; it may change the
+        state but returns None."""
+        return _add_hook(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)` before a state is loaded; it may change all of them."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        return _add_hook(self._load_state_dict_pre_hooks, (hook, with_module))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, incompatible_keys)` after a state was loaded; it may change the lists
+        of keys, before those that are left are errors, but returns None."""
+        return _add_hook(self._load_state_dict_post_hooks, hook)
 
     # ------------------------------------------------------------------ text
 
@@ -559,7 +750,77 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def _add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
+def _before_forward(
+    hook: ForwardHook, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that a hook leaves to `forward`."""
+    if not hook.with_kwargs:
+        changed = hook.call(module, args)
+        if changed is None:
+            return args, kwargs
+        return changed if isinstance(changed, tuple) else (changed,), kwargs
+    changed = hook.call(module, args, kwargs)
+    if changed is None:
+        return args, kwargs
+    if not (isinstance(changed, tuple) and len(changed) == 2):
+        raise RuntimeError(
+            "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+            f"but got {changed}."
+        )
+    return changed
+
+
+def _after_forward(hook: ForwardHook, module: Module, args: Any, kwargs: Any, result: Any) -> Any:
+    if hook.with_kwargs:
+        return hook.call(module, args, kwargs, result)
+    return hook.call(module, args, result)
+
+
+def _run(copies: list[Callable[[], Any]]) -> None:
+    """Do, once, what loading a state noted."""
+    with no_grad():
+        for copy in copies:
+            copy()
+    copies.clear()
+
+
+class _GlobalHandle(RemovableHandle):
+    """Leaves no empty dict behind, for whose absence every call of a module looks."""
+
+    def __init__(self, members: str, hook: Any) -> None:
+        super().__init__(_global_hooks.setdefault(members, OrderedDict()))
+        self.members = members
+        self.hooks[self.id] = hook
+
+    def remove(self) -> None:
+        super().remove()
+        if not self.hooks:
+            _global_hooks.pop(self.members, None)
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_forward_pre_hook` for all modules, before their own."""
+    return _GlobalHandle("_forward_pre_hooks", ForwardHook(hook))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """`Module.register_forward_hook` for all modules, before their own."""
+    return _GlobalHandle("_forward_hooks", ForwardHook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_pre_hook` for all modules, before their own."""
+    return _GlobalHandle("_backward_pre_hooks", hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_hook` for all modules, before their own."""
+    return _GlobalHandle("_backward_hooks", hook)
+
+
+def _add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:

@@ -96,6 +96,14 @@ class _RunningNorm(_Affine):
         self.reset_running_stats()
         super().reset_parameters()
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        # Old states, and such as do not tell their age, need not have counted.
+        if self.track_running_stats and local_metadata.get("version", 1) < 2:
+            state_dict.setdefault(f"{prefix}num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in self.dims:
             expected = " or ".join(f"{n}D" for n in self.dims)

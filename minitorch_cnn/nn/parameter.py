@@ -7,7 +7,7 @@ from typing import Any
 from ..ops.creation import empty
 from ..tensor import Tensor, _initialise
 
-__all__ = ["Parameter", "clear_grad"]
+__all__ = ["Buffer", "Parameter", "clear_grad"]
 
 
 class Parameter(Tensor):
@@ -39,6 +39,27 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+class Buffer(Tensor):
+    """A tensor that, as an attribute of a `Module`, is one of its buffers.
+
+    It shares the memory of `data`. Unless `persistent`, `state_dict` leaves it out. As
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Buffer.html.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.nn.Buffer(torch.ones(2))
+    tensor([1., 1.])
+    """
+
+    persistent: bool
+
+    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
+        if data is None:
+            data = empty(0)
+        _initialise(self, data._buffer, data.dtype, data.device)
+        self._counter = data._counter
+        self.persistent = persistent
 
 
 def clear_grad(tensor: Tensor, set_to_none: bool) -> None:

@@ -1,0 +1,288 @@
+"""Module's hooks, state and members: each story is played here and in PyTorch, and told alike."""
+
+import copy
+from collections import OrderedDict
+
+import pytest
+
+import minitorch_cnn as mt
+
+STORIES = {}
+
+
+def story(tell):
+    """A function of the framework that returns what it saw."""
+    STORIES[tell.__name__] = tell
+    return tell
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_stories_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    assert STORIES[name](mt) == STORIES[name](torch)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_stories_can_be_told(name):
+    assert STORIES[name](mt)
+
+
+def refused(call, *texts):
+    """The kind of error; whether its sentence holds the texts."""
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__, [text in str(error) for text in texts]
+    return None
+
+
+def net(t):
+    layers = [("first", t.nn.Linear(2, 3)), ("norm", t.nn.BatchNorm1d(3)), ("act", t.nn.ReLU())]
+    return t.nn.Sequential(OrderedDict(layers))
+
+
+# ---------------------------------------------------------------------- forward hooks
+
+
+@story
+def always_called_hooks(t):
+    seen = []
+
+    class Broken(t.nn.Module):
+        def forward(self, x):
+            raise KeyError("broken")
+
+    module = Broken()
+    module.register_forward_hook(lambda m, args, out: seen.append("never"))
+    module.register_forward_hook(lambda m, args, out: seen.append(out), always_call=True)
+    module.register_forward_hook(
+        lambda m, args, kwargs, out: seen.append(sorted(kwargs)), with_kwargs=True, always_call=True
+    )
+    seen.append(refused(lambda: module(x=t.ones(1))))
+    fine = t.nn.Identity()
+    fine.register_forward_hook(lambda m, args, out: seen.append(out.item()), always_call=True)
+    fine(t.ones(1))
+    return seen
+
+
+@story
+def a_silenced_hook_warns(t):
+    class Broken(t.nn.Module):
+        def forward(self, x):
+            raise KeyError("broken")
+
+    def hook(*_):
+        raise ValueError("worse")
+
+    module = Broken()
+    module.register_forward_hook(hook, always_call=True)
+    with pytest.warns(UserWarning, match="silenced as another error was raised in forward: worse"):
+        return refused(lambda: module(1))
+
+
+@story
+def global_hooks(t):
+    seen = []
+    module = t.nn.modules.module
+    handles = [
+        module.register_module_forward_pre_hook(lambda m, args: seen.append(type(m).__name__)),
+        module.register_module_forward_hook(lambda m, args, out: out * 2),
+        module.register_module_forward_hook(
+            lambda m, args, kwargs, out: seen.append(len(kwargs)), with_kwargs=True
+        ),
+        module.register_module_full_backward_pre_hook(lambda m, gy: seen.append(gy[0].tolist())),
+        module.register_module_full_backward_hook(
+            lambda m, gx, gy: seen.append((gx[0].tolist(), gy[0].tolist()))
+        ),
+    ]
+    layer = t.nn.ReLU()
+    layer.register_forward_pre_hook(lambda m, args: seen.append("own"))
+    x = t.tensor([1.0, -2.0], requires_grad=True)
+    y = t.nn.Sequential(layer)(x)
+    seen.append(y.tolist())
+    y.sum().backward()
+    for handle in handles:
+        handle.remove()
+    seen.append(layer(x).tolist())
+    return seen
+
+
+# ---------------------------------------------------------------------- state
+
+
+@story
+def state_hooks(t):
+    seen = []
+    module = net(t)
+    module.first.register_state_dict_pre_hook(lambda m, prefix, keep: seen.append((prefix, keep)))
+    module.register_state_dict_post_hook(
+        lambda m, state, prefix, metadata: seen.append((prefix, sorted(metadata)))
+    )
+    module.norm.register_state_dict_post_hook(
+        lambda m, state, prefix, metadata: state.__delitem__(prefix + "running_mean")
+    )
+    seen.append(list(module.state_dict(prefix="net.", keep_vars=True)))
+    return seen
+
+
+@story
+def state_metadata(t):
+    state = net(t).state_dict()
+    destination = OrderedDict()
+    given = net(t).state_dict(destination=destination)
+    return [dict(state._metadata), given is destination, hasattr(destination, "_metadata")]
+
+
+@story
+def loading_hooks(t):
+    seen = []
+    module = net(t)
+
+    def rename(state, prefix, metadata, strict, missing, unexpected, errors):
+        seen.append((prefix, metadata.get("version"), strict))
+        for key in list(state):
+            if key.startswith(prefix + "old_"):
+                state[key.replace("old_", "")] = state.pop(key)
+
+    module.first._register_load_state_dict_pre_hook(rename)
+    module.first.register_load_state_dict_pre_hook(
+        lambda m, state, prefix, *rest: seen.append((type(m).__name__, sorted(state)))
+    )
+    module.register_load_state_dict_post_hook(
+        lambda m, keys: seen.append((keys.missing_keys, keys.unexpected_keys))
+    )
+    state = net(t).state_dict()
+    state["first.old_weight"] = state.pop("first.weight") * 0 + 7
+    seen.append(str(module.load_state_dict(state)))
+    seen.append(module.first.weight.tolist())
+    return seen
+
+
+@story
+def a_post_hook_forgives(t):
+    module = t.nn.Linear(2, 1)
+    module.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
+    found = module.load_state_dict({"weight": t.ones(1, 2)})
+    return [str(found), module.weight.tolist()]
+
+
+@story
+def hooks_that_return_something(t):
+    module = t.nn.Linear(2, 1)
+    handle = module.register_state_dict_post_hook(lambda *_: 1)
+    seen = [refused(module.state_dict)[0]]
+    handle.remove()
+    state = module.state_dict()
+    module.register_load_state_dict_post_hook(lambda *_: 1)
+    return [*seen, len(state)]
+
+
+@story
+def extra_state(t):
+    class Counter(t.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.count = 3
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    outer = t.nn.Sequential(Counter())
+    state = outer.state_dict()
+    outer[0].count = 8
+    outer.load_state_dict(state)
+    strict = refused(lambda: outer.load_state_dict({}), '"0._extra_state"')
+    lost = refused(lambda: t.nn.Sequential(t.nn.ReLU()).load_state_dict(state), "_extra_state")
+    return [dict(state), outer[0].count, strict, lost]
+
+
+@story
+def state_without_counts(t):
+    """Normalisation's count of batches may be missing from states that tell no version."""
+    module = net(t)
+    state = OrderedDict(net(t).state_dict())
+    state.pop("norm.num_batches_tracked")
+    seen = [str(module.load_state_dict(state))]
+    state._metadata = OrderedDict({"norm": {"version": 2}})
+    seen.append(refused(lambda: module.load_state_dict(state), "num_batches_tracked"))
+    return seen
+
+
+@story
+def an_overridden_loader(t):
+    class Old(t.nn.Linear):
+        _version = 3
+
+        def _load_from_state_dict(self, state, prefix, metadata, *rest):
+            if metadata.get("version", 0) < 3:
+                state[prefix + "weight"] = state.pop(prefix + "w")
+            super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+    module = t.nn.Sequential(Old(2, 1, bias=False))
+    module.load_state_dict({"0.w": t.full((1, 2), 5.0)})
+    return [module[0].weight.tolist(), dict(module.state_dict()._metadata)]
+
+
+# ---------------------------------------------------------------------- members
+
+
+@story
+def submodules_are_set_by_path(t):
+    module = t.nn.Sequential(t.nn.Sequential(t.nn.ReLU()))
+    module.set_submodule("0.0", t.nn.Tanh())
+    module.set_submodule("0.new", t.nn.Sigmoid())
+    return [
+        repr(module),
+        refused(lambda: module.set_submodule("", t.nn.ReLU())),
+        refused(lambda: module.set_submodule("0.0", 3)),
+        refused(lambda: module.set_submodule("0.other", t.nn.ReLU(), strict=True), "`other`"),
+        refused(lambda: module.set_submodule("1.other", t.nn.ReLU())),
+        refused(lambda: module.set_submodule("0.training", t.nn.ReLU()), "`training`"),
+    ]
+
+
+@story
+def buffers(t):
+    module = t.nn.Module()
+    module.seen = t.nn.Buffer(t.ones(2))
+    module.scratch = t.nn.Buffer(t.zeros(1), persistent=False)
+    names = [name for name, _ in module.named_buffers()]
+    module.seen = t.zeros(3)
+    module.register_buffer("nothing", None)
+    return [names, list(module.state_dict()), module.seen.tolist(), module.nothing]
+
+
+@story
+def types(t):
+    module = net(t).double()
+    module.first.weight.grad = t.ones_like(module.first.weight)
+    module.float()
+    seen = [str(module.first.weight.grad.dtype), str(module.norm.num_batches_tracked.dtype)]
+    module.type(t.float64)
+    seen.append([str(v.dtype) for v in module.state_dict().values()])
+    empty = net(t).to_empty(device="cpu")
+    seen.append([tuple(v.shape) for v in empty.state_dict().values()])
+    return seen
+
+
+@story
+def copies_keep_hooks(t):
+    seen = []
+    module = t.nn.ReLU()
+    module.register_forward_hook(lambda m, args, out: seen.append(out.tolist()))
+    copy.deepcopy(module)(t.tensor([-1.0, 1.0]))
+    return seen
+
+
+def test_a_bad_state_changes_nothing_even_with_hooks():
+    module = net(mt)
+    module.register_load_state_dict_post_hook(lambda m, keys: None)
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    state = net(mt).state_dict()
+    state["norm.weight"] = mt.ones(4)
+    with pytest.raises(RuntimeError, match=r"norm.weight.*Size\(\[4\]\).*Size\(\[3\]\)"):
+        module.load_state_dict(state)
+    assert all(mt.equal(before[k], v) for k, v in module.state_dict().items())
