@@ -277,6 +277,52 @@ def copies_keep_hooks(t):
     return seen
 
 
+# ---------------------------------------------------------------------- lists of parameters
+
+
+@story
+def parameter_lists(t):
+    values = t.nn.ParameterList([t.ones(2), t.nn.Parameter(t.zeros(1)), "text"])
+    values += [t.full((1, 2), 2.0)]
+    values.append(None)
+    values[-1] = t.zeros(0)
+    outer = t.nn.Sequential(values)
+    return [
+        repr(outer),
+        repr(t.nn.ParameterList()),
+        repr(t.nn.ParameterList([t.ones(1)])),
+        len(values),
+        [name for name, _ in outer.named_parameters()],
+        [type(v).__name__ for v in values[1:]],
+        values[-2].tolist(),
+        refused(lambda: values[5], "index 5"),
+        refused(lambda: values.extend(t.ones(2)), "but got Tensor"),
+        refused(lambda: values.extend(3)),
+        refused(lambda: values()),
+    ]
+
+
+@story
+def parameter_dicts(t):
+    values = t.nn.ParameterDict({"b": t.ones(2), "a": t.nn.Parameter(t.zeros(1)), "text": "x"})
+    values["c"] = t.ones(1, 2)
+    seen = [list(values), repr(values), [name for name, _ in values.named_parameters()]]
+    seen.append([list(values | t.nn.ParameterDict({"z": t.ones(1)})), list(reversed(values))])
+    values |= t.nn.ParameterDict([("q", t.ones(1))])
+    seen.append([values.pop("b").tolist(), values.popitem()[0], len(values), "b" in values])
+    seen.append([values.get("none", 5), values.setdefault("new", 7), list(values.keys())])
+    seen.append([list(values.copy()), list(values.fromkeys(["x", "y"], 1).values())])
+    seen.append([key for key, _ in values.items()])
+    seen.append(refused(lambda: values["missing"], "missing"))
+    seen.append(refused(lambda: t.nn.ParameterDict().__setitem__(3, t.ones(1)), "int"))
+    seen.append(refused(lambda: values.update(3)))
+    seen.append(refused(lambda: values.update([3])))
+    seen.append(refused(lambda: values.update([("a", 1, 2)]), "length 3"))
+    seen.append(refused(lambda: values(1)))
+    values.clear()
+    return [*seen, len(values), repr(values)]
+
+
 def test_a_bad_state_changes_nothing_even_with_hooks():
     module = net(mt)
     module.register_load_state_dict_post_hook(lambda m, keys: None)

@@ -34,6 +34,8 @@ from .activation import Tanhshrink as Tanhshrink
 from .activation import Threshold as Threshold
 from .container import ModuleDict as ModuleDict
 from .container import ModuleList as ModuleList
+from .container import ParameterDict as ParameterDict
+from .container import ParameterList as ParameterList
 from .container import Sequential as Sequential
 from .conv import Conv2d as Conv2d
 from .dropout import AlphaDropout as AlphaDropout

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar, cast
 
+from ..tensor import Tensor
 from .module import Module, indented, listed
+from .parameter import Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 Self = TypeVar("Self", bound="_Row")
 
@@ -246,21 +248,246 @@ class ModuleDict(Module):
         self, modules: Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]]
     ) -> None:
         """Add modules, replacing those of the same names."""
-        if not isinstance(modules, Iterable):
-            raise TypeError(
-                "ModuleDict.update should be called with an iterable of key/value pairs, "
-                f"but got {type(modules).__name__}"
-            )
-        pairs = list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules)
-        for i, pair in enumerate(pairs):
-            if not isinstance(pair, Iterable):
-                raise TypeError(
-                    f"ModuleDict update sequence element #{i} should be Iterable; "
-                    f"is {type(pair).__name__}"
-                )
-            if len(pair) != 2:
-                raise ValueError(
-                    f"ModuleDict update sequence element #{i} has length {len(pair)}; 2 is required"
-                )
-        for key, module in pairs:
+        for key, module in _pairs("ModuleDict", modules):
             self[key] = module
+
+
+def _pairs(name: str, given: Any) -> list[tuple[str, Any]]:
+    """What `update` of a container is given, as pairs; refuses what is none."""
+    if not isinstance(given, Iterable):
+        raise TypeError(
+            f"{name}.update should be called with an iterable of key/value pairs, "
+            f"but got {type(given).__name__}"
+        )
+    pairs: list[Any] = list(given.items() if hasattr(given, "items") else given)
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, Iterable):
+            raise TypeError(
+                f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}"
+            )
+        if len(cast(Any, pair)) != 2:
+            raise ValueError(
+                f"{name} update sequence element #{i} has length {len(cast(Any, pair))}; "
+                "2 is required"
+            )
+    return pairs
+
+
+class _Parameters(Module):
+    """What ParameterList and ParameterDict share: tensors that become parameters, and any values
+    beside, as attributes."""
+
+    def _put(self, name: str, value: Any) -> None:
+        plain = isinstance(value, Tensor) and not isinstance(value, Parameter)
+        setattr(self, name, Parameter(value) if plain else value)
+
+    def _described(self, entries: Iterable[tuple[Any, Any]]) -> str:
+        lines = []
+        for key, value in entries:
+            if isinstance(value, Tensor):
+                kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+                size = "x".join(str(n) for n in value.shape)
+                text = f"{kind} containing: [{self._type(value)} of size {size}]"
+            else:
+                text = f"Object of type: {type(value).__name__}"
+            lines.append(f"  ({key}): {text}")
+        return "\n".join(lines)
+
+    def _type(self, value: Tensor) -> str:
+        return str(value.dtype)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{self._get_name()} should not be called.")
+
+
+class ParameterList(_Parameters):
+    """A list whose tensors are parameters of the parent's; other values are kept as they are.
+
+    As https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html.
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn import nn
+    >>> scales = nn.ParameterList([torch.ones(2), torch.zeros(3)])
+    >>> [name for name, _ in scales.named_parameters()]
+    ['0', '1']
+    >>> scales
+    ParameterList(
+        (0): Parameter containing: [torch.float32 of size 2]
+        (1): Parameter containing: [torch.float32 of size 3]
+    )
+    """
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self._size = 0
+        if values is not None:
+            self.extend(values)
+
+    def _key(self, index: int) -> str:
+        place = operator.index(index)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index {index} is out of range")
+        return str(place % len(self))
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return type(self)([self[i] for i in range(len(self))[index]])
+        return getattr(self, self._key(index))
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._put(self._key(index), value)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self[i] for i in range(len(self))])
+
+    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
+        return self.extend(values)
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a value at the end; returns the list."""
+        self._size += 1
+        self[-1] = value
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add values at the end; returns the list."""
+        if not isinstance(values, Iterable) or isinstance(values, Tensor):
+            raise TypeError(
+                "ParameterList.extend should be called with an iterable, "
+                f"but got {type(values).__name__}"
+            )
+        for value in values:
+            self.append(value)
+        return self
+
+    def extra_repr(self) -> str:
+        return self._described(enumerate(self))
+
+
+class ParameterDict(_Parameters):
+    """A dictionary whose tensors are parameters of the parent's; other values are kept as they are.
+
+    As https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html.
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn import nn
+    >>> scales = nn.ParameterDict({"left": torch.ones(2), "right": torch.zeros(3)})
+    >>> [name for name, _ in scales.named_parameters()]
+    ['left', 'right']
+    """
+
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__()
+        self._keys: dict[str, None] = {}
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._keys:
+            raise AttributeError(f"'{self._get_name()}' object has no attribute '{key}'")
+        return getattr(self, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(
+                "Index given to ParameterDict cannot be used as a key as it is not a string "
+                f"(type is '{type(key).__name__}')"
+            )
+        self._put(key, value)
+        self._keys[key] = None
+
+    def __delitem__(self, key: str) -> None:
+        del self._keys[key]
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._keys.keys()
+
+    def values(self) -> list[Any]:
+        """The values."""
+        return [self[key] for key in self._keys]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values."""
+        return [(key, self[key]) for key in self._keys]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value, or the default."""
+        return self[key] if key in self._keys else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """A value, which becomes the default if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Any:
+        """Take out and return a value."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take out and return the last name and its value."""
+        if not self._keys:
+            raise KeyError("popitem(): dictionary is empty")
+        key = next(reversed(self._keys))
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Remove all values."""
+        for key in list(self._keys):
+            del self[key]
+
+    def copy(self) -> ParameterDict:
+        """Another dictionary of the same values."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another dictionary, of these names and one value."""
+        return ParameterDict([(key, default) for key in keys])
+
+    def update(self, parameters: Any) -> None:
+        """Add values, replacing those of the same names; a plain dict's in the order of names."""
+        in_order = isinstance(parameters, (OrderedDict, ParameterDict))
+        pairs = _pairs("ParameterDict", parameters)
+        if isinstance(parameters, Mapping) and not in_order:
+            pairs = sorted(pairs)
+        for key, value in pairs:
+            self[key] = value
+
+    def _type(self, value: Tensor) -> str:
+        return value.type()
+
+    def extra_repr(self) -> str:
+        return self._described(self.items())
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        both = self.copy()
+        both.update(other)
+        return both
+
+    def __ror__(self, other: ParameterDict) -> ParameterDict:
+        both = other.copy()
+        both.update(self)
+        return both
+
+    def __ior__(self, other: ParameterDict) -> ParameterDict:
+        self.update(other)
+        return self
