@@ -124,6 +124,8 @@ from .ops.creation import randperm as randperm
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.distance import cosine_similarity as cosine_similarity
+from .ops.distance import pairwise_distance as pairwise_distance
 from .ops.elementwise import abs as abs
 from .ops.elementwise import abs as absolute
 from .ops.elementwise import abs_ as abs_

@@ -8,14 +8,18 @@ from .op_table import (
     Row,
     booleans,
     cases,
+    distinct,
     fractional,
     functional,
     lists,
     normal,
     positive,
+    reductions,
+    seeds,
     shapes,
     sized,
     tiny,
+    unit,
 )
 
 # Activations
@@ -109,7 +113,7 @@ def seeded(t, drop, x):
 def normed(draw, shape_of_weights, sizes, bias=True, **options):
     """An array that is normalised, with or without weights and biases in a shape of its own."""
     shape = draw(sizes)
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    generator = np.random.default_rng(draw(seeds))
     arrays = [normal(generator, shape)]
     if draw(booleans):
         vectors = 2 if bias else 1
@@ -142,7 +146,7 @@ def instances(t, x, weight=None, bias=None, *, mean=None, var=None, **options):
 @st.composite
 def tracked(draw):
     case = draw(normed(lambda shape: shape[1:2], images, eps=epsilons))
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    generator = np.random.default_rng(draw(seeds))
     channels = case.arrays[0].shape[1]
     case.options["mean"] = normal(generator, (channels,))
     case.options["var"] = positive(generator, (channels,))
@@ -217,4 +221,237 @@ normalisation = [
     ],
 ]
 
-ROWS: list[Row] = [*activations, *normalisation]
+# Distances and losses
+
+
+def signs(generator, shape):
+    """1 and -1, which no gradient is asked for of."""
+    return np.asarray(generator.integers(0, 2, shape) * 2 - 1)
+
+
+def counts(generator, shape):
+    return np.asarray(generator.integers(0, 5, shape) + 0.25)
+
+
+def named(name, **fixed):
+    """torch.nn.functional.name(*tensors, **options), and options of every call."""
+    return lambda t, *tensors, **options: getattr(t.nn.functional, name)(
+        *tensors, **options, **fixed
+    )
+
+
+vectors = st.tuples(st.integers(1, 3), st.integers(1, 3))
+margins = st.sampled_from([0.5, 1.05])
+
+
+@st.composite
+def classed(draw, **options):
+    """Scores, labels and weights of classes."""
+    shape = draw(st.sampled_from([(3,), (2, 3), (1, 4)]))
+    generator = np.random.default_rng(draw(seeds))
+    target = generator.integers(0, shape[-1], shape[:-1])
+    case = Case([fractional(generator, shape), np.asarray(target)])
+    case.options.update({name: draw(option) for name, option in options.items()})
+    if draw(booleans):
+        case.options["weight"] = positive(generator, shape[-1:])
+    return case
+
+
+@st.composite
+def many_labels(draw):
+    """Scores, and labels up to the first -1."""
+    shape = draw(st.sampled_from([(3,), (2, 3), (1, 4)]))
+    generator = np.random.default_rng(draw(seeds))
+    target = np.stack(
+        [generator.permutation(shape[-1]) for _ in range(shape[0] if shape[1:] else 1)]
+    )
+    target = np.where(generator.random(target.shape) < 0.3, -1, target).reshape(shape)
+    return Case([fractional(generator, shape), target], {"reduction": draw(reductions)})
+
+
+def sets(generator, shape):
+    return np.asarray(generator.integers(0, 2, shape), np.int64)
+
+
+distances = [
+    Row(
+        "normalize",
+        functional("normalize"),
+        cases(
+            shapes(2, 3, 1, 3), distinct, p=st.sampled_from([1, 2.0]), dim=st.sampled_from([0, 1])
+        ),
+        batched=(),
+        condition=8,
+    ),
+    Row(
+        "normalize nothing",
+        lambda t, x: t.nn.functional.normalize(x * 1e-20),
+        cases(st.just((2, 2)), normal),
+        infinite=False,
+        condition=1e4,
+        peer=False,
+    ),
+    Row(
+        "cosine_similarity",
+        functional("cosine_similarity"),
+        cases(sized((2, 3), (1, 3)), normal, normal, dim=st.sampled_from([0, -1])),
+        condition=8,
+    ),
+    Row(
+        "pairwise_distance",
+        functional("pairwise_distance"),
+        cases(
+            st.sampled_from([[(2, 3), (2, 3)], [(3,), (3,)], [(2, 3), (3,)]]),
+            normal,
+            lambda generator, shape: 3 + unit(generator, shape),
+            p=st.sampled_from([1.0, 2.0]),
+            keepdim=booleans,
+        ),
+        condition=8,
+    ),
+]
+
+losses = [
+    *[
+        Row(
+            f"{name} weighted",
+            functional(name),
+            cases(vectors, normal, normal, positive, reduction=reductions).map(
+                lambda case: Case(case.arrays[:2], {**case.options, "weight": case.arrays[2]})
+            ),
+        )
+        for name in ["mse_loss", "l1_loss", "huber_loss"]
+    ],
+    Row(
+        "huber_loss",
+        functional("huber_loss"),
+        cases(tiny, fractional, fractional, reduction=reductions, delta=margins),
+        batched=(0, 1),
+    ),
+    Row(
+        "smooth_l1_loss",
+        functional("smooth_l1_loss"),
+        cases(
+            tiny, fractional, fractional, reduction=reductions, beta=st.sampled_from([0, 0.5, 1.05])
+        ),
+        batched=(0, 1),
+    ),
+    Row(
+        "kl_div",
+        functional("kl_div"),
+        cases(vectors, normal, positive, reduction=st.sampled_from(["none", "sum", "batchmean"])),
+        batched=(0, 1),
+    ),
+    Row(
+        "kl_div of logarithms",
+        named("kl_div", log_target=True, reduction="batchmean"),
+        cases(vectors, normal, normal),
+    ),
+    Row(
+        "kl_div of no chance",
+        lambda t, x, y: t.nn.functional.kl_div(x, y.detach() * 0, reduction="sum"),
+        cases(vectors, normal, positive),
+    ),
+    Row(
+        "soft_margin_loss",
+        functional("soft_margin_loss"),
+        cases(tiny, normal, signs, reduction=reductions),
+        infinite=False,  # PyTorch's overflows
+    ),
+    Row(
+        "poisson_nll_loss",
+        functional("poisson_nll_loss"),
+        cases(tiny, positive, counts, log_input=booleans, full=booleans, reduction=reductions),
+        batched=(0, 1),
+        condition=4,
+    ),
+    Row(
+        "gaussian_nll_loss",
+        functional("gaussian_nll_loss"),
+        cases(
+            st.sampled_from([[(2, 3)] * 3, [(2, 3), (2, 3), (2,)], [(2, 3), (2, 3), (2, 1)]]),
+            *[normal, normal, positive],
+            full=booleans,
+            reduction=reductions,
+        ),
+        condition=4,
+    ),
+    Row(
+        "gaussian_nll_loss of one variance",
+        named("gaussian_nll_loss", var=0.5),
+        cases(tiny, normal, normal),
+    ),
+    Row(
+        "margin_ranking_loss",
+        functional("margin_ranking_loss"),
+        cases(tiny, fractional, distinct, signs, margin=margins, reduction=reductions),
+    ),
+    Row(
+        "hinge_embedding_loss",
+        functional("hinge_embedding_loss"),
+        cases(tiny, fractional, signs, margin=margins, reduction=reductions),
+        batched=(0, 1),
+    ),
+    Row(
+        "cosine_embedding_loss",
+        functional("cosine_embedding_loss"),
+        cases(
+            st.sampled_from([[(2, 3), (2, 3), (2,)], [(3,), (3,), ()]]),
+            *[normal, normal, signs],
+            margin=st.sampled_from([0, 0.05]),
+            reduction=reductions,
+        ),
+        condition=8,
+    ),
+    Row(
+        "triplet_margin_loss",
+        functional("triplet_margin_loss"),
+        cases(
+            st.sampled_from([(2, 3), (3,)]),
+            *[normal, fractional, distinct],
+            margin=st.sampled_from([0.5, 5.0]),
+            p=st.sampled_from([1, 2]),
+            swap=booleans,
+            reduction=reductions,
+        ),
+        condition=8,
+    ),
+    Row(
+        "triplet_margin_with_distance_loss",
+        lambda t, *xs, **options: t.nn.functional.triplet_margin_with_distance_loss(
+            *xs, distance_function=lambda a, b: ((a - b) * (a - b)).sum(1), **options
+        ),
+        cases(
+            st.just((2, 3)),
+            *[normal, normal, normal],
+            margin=st.sampled_from([0.5, 5.0]),
+            swap=booleans,
+        ),
+        condition=8,
+    ),
+    Row(
+        "multi_margin_loss",
+        functional("multi_margin_loss"),
+        classed(p=st.sampled_from([1, 2]), margin=margins, reduction=reductions),
+        infinite=False,  # PyTorch takes NaN for no excess
+    ),
+    Row(
+        "multilabel_margin_loss",
+        functional("multilabel_margin_loss"),
+        many_labels(),
+        infinite=False,
+    ),
+    Row(
+        "multilabel_soft_margin_loss",
+        functional("multilabel_soft_margin_loss"),
+        cases(vectors, normal, sets, reduction=reductions),
+        batched=(0, 1),
+    ),
+    Row(
+        "multilabel_soft_margin_loss weighted",
+        functional("multilabel_soft_margin_loss"),
+        cases(sized((2, 3), (2, 3)), normal, sets, weight=st.just(np.array([0.5, 1.0, 2.0]))),
+    ),
+]
+
+ROWS: list[Row] = [*activations, *normalisation, *distances, *losses]

@@ -8,7 +8,19 @@ True
 
 import sys
 
-from . import activation, container, conv, dropout, flatten, linear, loss, module, norm, pooling
+from . import (
+    activation,
+    container,
+    conv,
+    distance,
+    dropout,
+    flatten,
+    linear,
+    loss,
+    module,
+    norm,
+    pooling,
+)
 
 __path__: list[str] = []  # what makes a package of a module
 
@@ -17,6 +29,7 @@ FILES = {
     "batchnorm": norm,
     "container": container,
     "conv": conv,
+    "distance": distance,
     "dropout": dropout,
     "flatten": flatten,
     "instancenorm": norm,
