@@ -3,12 +3,18 @@
 Sizes lie around those of registers and of the blocks that kernels work in.
 """
 
+import itertools
+
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
+from minitorch_cnn.utils.data import SampleStreams
+from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
+from minitorch_cnn.vision.transforms.compose import apply_all
+from minitorch_cnn.vision.transforms.pixels import PADDING_MODES, PixelBatch
 
 from .rows import ROWS
 from .strategies import LAYOUTS, convs, in_layout, pools
@@ -56,6 +62,7 @@ def run_all():
     normalisations_and_losses()
     reductions()
     random_numbers()
+    images()
     optimizers()
 
 
@@ -171,6 +178,23 @@ def random_numbers():
     for n in LENGTHS:
         mt.randint(-3, 9, (n,))
         mt.randperm(n)
+        SampleStreams(n).uniform()
+
+
+def images():
+    """Batches of images of one colour and of three, cut, mirrored, padded and converted."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 5, 7), (2, 5, 7, 3), (2, 4, 4, 2), (1, 1, 1, 1)]
+    for shape, mode, n in itertools.product(shapes, PADDING_MODES, (0, 1, 5)):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        padding = min(2, shape[1] - 1)
+        size = (shape[1] + padding, max(1, shape[2] - 2))
+        moved = [RandomCrop(size, padding, padding_mode=mode, fill=7), RandomHorizontalFlip()]
+        for transforms in ([ToTensor()], [*moved, ToTensor()], moved):
+            batch = PixelBatch(pixels, rng.integers(-shape[0], shape[0], n))
+            result = apply_all(transforms, batch, SampleStreams(n))
+            if result is batch:
+                result.array()
 
 
 def optimizers():

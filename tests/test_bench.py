@@ -11,12 +11,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # benchmarks are not installed with the package
 
-from bench import conv_layers, harness, layers, memory, startup, train_step  # noqa: E402
+from bench import conv_layers, harness, layers, loader, memory, startup, train_step  # noqa: E402
 from bench.harness import Comparison, Row  # noqa: E402
 
 QUICK = {
     "train_step": ["--batches", "4"],
     "conv_layers": ["--only", "4x6x14"],
+    "loader": ["--batches", "4", "--workers", "0"],
     "layers": ["--batches", "4", "--only", "batch norm 1d"],
     "layers optimizers": ["--batches", "4", "--only", "SGD, momentum, 10"],
 }
@@ -30,9 +31,13 @@ def numbers(rows):
 @pytest.mark.parametrize("name", QUICK)
 def test_a_benchmark_runs_and_writes_json(name, tmp_path, capsys):
     path = tmp_path / "found.json"
-    benchmark = {"train_step": train_step, "conv_layers": conv_layers, "layers": layers}[
-        name.split()[0]
-    ]
+    benchmarks = {
+        "train_step": train_step,
+        "conv_layers": conv_layers,
+        "layers": layers,
+        "loader": loader,
+    }
+    benchmark = benchmarks[name.split()[0]]
     benchmark.main([*QUICK[name], "--quick", "--json", str(path)])
     found = json.loads(path.read_text())
     assert found["machine"]["threads"] >= 1

@@ -153,3 +153,25 @@ def dropout_grad(gy, mask, gx, p):
     zero = gx.dtype.type(0)
     for i in prange(gx.size):
         gx[i] = gy[i] * (scale if mask[i] else zero)
+
+
+@kernel()
+def streams(first, y, drawn):
+    """y[j, i] = number drawn + j of the stream that begins with splitmix64's number first[i]
+
+    G. Steele, D. Lea, C. Flood, Fast splittable pseudorandom number generators (2014).
+    """
+    step = np.uint64(0x9E3779B97F4A7C15)
+    for i in range(first.size):
+        state = splitmix(first[i] + step) + step * np.uint64(drawn)
+        for j in range(y.shape[0]):
+            state += step
+            y[j, i] = splitmix(state)
+
+
+@inner
+def splitmix(z):
+    """A bijection of 64 bits that mixes them well"""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

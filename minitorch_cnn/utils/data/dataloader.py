@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import threading
+import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import count, cycle, islice, repeat
 from operator import index as as_int
 from typing import Any
 
-from ... import Generator, randint
+from ... import Generator, Tensor, randint
 from .collate import default_collate, default_convert
-from .dataset import fetch_batch, fetch_samples
+from .dataset import IterableDataset, fetch_batch, fetch_run, fetch_samples, joinable
 from .randomness import batch_seed
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from .workers import Epoch, Team
 
-_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset")
-_thread = threading.local()
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+# Small batches are prepared in runs of up to so many, and of about so many bytes: what a hand-over
+# between threads costs is shared by the run.
+LONGEST_RUN = 64
+RUN_BYTES = 1 << 20
+
+_END = object()
 
 
 class DataLoader:
     """Iterates over a dataset in batches; each time anew, and in a new order where it shuffles.
 
     Arguments:
-    - `dataset`: anything with `__getitem__`, and with `__len__` unless a sampler is given.
+    - `dataset`: anything with `__getitem__`, and with `__len__` unless a sampler is given; or an
+      `IterableDataset`, which decides on the order itself.
     - `batch_size`, `drop_last`: samples in a batch; whether a shorter last batch is left out. With
       `batch_size=None` samples come one by one, through `default_convert`.
     - `shuffle`, `sampler`, `batch_sampler`: the order; at most one of them.
@@ -32,13 +41,20 @@ class DataLoader:
       so nothing is copied or pickled, and NumPy and our kernels run while they work.
     - `collate_fn`: makes a batch of a list of samples, `default_collate` unless given. With that
       default, a dataset that has `get_batch` (see `Dataset`) hands out whole batches.
+    - `timeout`: how many seconds to wait for a batch of a worker; 0 waits for ever.
+    - `worker_init_fn`: called with the worker's number as it begins; see `get_worker_info`.
+    - `persistent_workers`: whether workers stay for the next epoch.
+    - `pin_memory`: without an accelerator there is nothing to pin; warns, as PyTorch does.
     - `generator`: the source of the shuffling and of the seeds of the batches.
 
     Batches come in the sampler's order, and equal seeds give equal batches for any number of
     workers: the transforms of `vision` draw from streams that belong to the batch, and datasets can
-    draw from `batch_generator()`, which does, too. An exception in a worker is raised where its
-    batch is taken, with its original traceback, and ends the iteration. Threads end with the
-    iterator, be it used up or not.
+    draw from `batch_generator()`, which does, too. The workers of an `IterableDataset` take turns.
+    An exception in a worker is raised where its batch is taken, with its original traceback, and
+    ends the iteration. Threads end with the iterator, be it used up or not.
+
+    PyTorch's `multiprocessing_context`, `pin_memory_device` and `in_order` are left out: there are
+    no processes and no pinned memory, and batches come in order.
 
     Raises ValueError for arguments that contradict each other, as PyTorch's loader does.
 
@@ -62,13 +78,19 @@ class DataLoader:
         batch_sampler: Iterable[list[Any]] | None = None,
         num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
-        *,
+        pin_memory: bool = False,
         drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        *,
         generator: Generator | None = None,
         prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
     ) -> None:
         if as_int(num_workers) < 0:
             raise ValueError(f"num_workers option should be non-negative, but got {num_workers}")
+        if timeout < 0:
+            raise ValueError(f"timeout option should be non-negative, but got {timeout}")
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError(
                 f"prefetch_factor={prefetch_factor} needs workers: let num_workers be positive, "
@@ -76,6 +98,19 @@ class DataLoader:
             )
         if prefetch_factor is not None and as_int(prefetch_factor) < 1:
             raise ValueError(f"prefetch_factor should be positive, but got {prefetch_factor}")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        for option, given in (("shuffle", shuffle), ("sampler", sampler)):
+            if isinstance(dataset, IterableDataset) and given not in (None, False):
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified {option} option, "
+                    f"but got {option}={given}"
+                )
+        if isinstance(dataset, IterableDataset) and batch_sampler is not None:
+            raise ValueError(
+                "DataLoader with IterableDataset: expected unspecified batch_sampler option, "
+                f"but got batch_sampler={batch_sampler}"
+            )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
@@ -90,7 +125,9 @@ class DataLoader:
                 "batch_size=None option disables auto-batching and is mutually exclusive with "
                 "drop_last"
             )
-        if sampler is None:
+        if isinstance(dataset, IterableDataset):
+            sampler = repeat(None)  # it has nothing to say
+        elif sampler is None:
             sampler = (
                 RandomSampler(dataset, generator=generator)
                 if shuffle
@@ -106,10 +143,16 @@ class DataLoader:
         self.batch_sampler = batch_sampler
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor or (2 if num_workers else None)
+        self.pin_memory = pin_memory
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
         self.generator = generator
+        self.persistent_workers = persistent_workers
         if collate_fn is None:
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
+        self._kept: list[Team] = []
+        weakref.finalize(self, _dismiss, self._kept)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and name in self.__dict__:
@@ -117,17 +160,35 @@ class DataLoader:
         super().__setattr__(name, value)
 
     def __len__(self) -> int:
+        if isinstance(self.dataset, IterableDataset):
+            length = len(self.dataset)  # type: ignore[arg-type]
+            if self.batch_size is None:
+                return length
+            whole, rest = divmod(length, self.batch_size)
+            return whole + (rest > 0 and not self.drop_last)
         order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
         return len(order)
 
     def __iter__(self) -> Iterator[Any]:
+        if self.pin_memory:
+            warnings.warn(
+                "'pin_memory' argument is set as true but no accelerator is found, then device "
+                "pinned memory won't be used.",
+                stacklevel=2,
+            )
         seed = int(randint(2**62, (), generator=self.generator).item())
-        return self._prefetched(seed) if self.num_workers else self._on_demand(seed)
+        if self.num_workers:
+            return self._prefetched(seed)
+        if self.timeout:
+            raise ValueError(f"timeout={self.timeout} needs workers: let num_workers be positive")
+        return self._on_demand(seed)
 
     def _tasks(self, seed: int) -> Iterator[tuple[Any, int]]:
         """What to fetch for each batch, and the seed of its random numbers."""
-        order = self.sampler if self.batch_sampler is None else self.batch_sampler
-        return ((wanted, seed + number) for number, wanted in enumerate(order))
+        order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if isinstance(self.dataset, IterableDataset):
+            order = repeat(None)
+        return zip(order, count(seed))
 
     def _prepare(self, wanted: Any, seed: int) -> Any:
         with batch_seed(seed):
@@ -137,29 +198,99 @@ class DataLoader:
                 return fetch_batch(self.dataset, wanted)
             return self.collate_fn(fetch_samples(self.dataset, wanted))
 
+    def _prepare_run(self, run: list[tuple[Any, int]]) -> list[Any]:
+        if len(run) > 1:  # only of datasets that can join batches
+            return fetch_run(self.dataset, run)
+        return [self._prepare(*task) for task in run]
+
+    def _stream(self) -> Callable[[Any], Any]:
+        """A function that prepares the next batch of an iterable dataset, or returns `_END`."""
+        samples: Iterator[Any] | None = None
+
+        def prepare(run: list[tuple[Any, int]]) -> Any:
+            nonlocal samples
+            ((_, seed),) = run
+            with batch_seed(seed):
+                if samples is None:  # in the worker's thread, which is to know its part
+                    samples = iter(self.dataset)
+                if self.batch_size is None:
+                    sample: Any = next(samples, _END)
+                    return _END if sample is _END else [self.collate_fn(sample)]
+                batch = list(islice(samples, self.batch_size))
+                if len(batch) < (self.batch_size if self.drop_last else 1):
+                    return _END
+                return [self.collate_fn(batch)]
+
+        return prepare
+
     def _on_demand(self, seed: int) -> Iterator[Any]:
+        if not isinstance(self.dataset, IterableDataset):
+            for wanted, batch_number in self._tasks(seed):
+                yield self._prepare(wanted, batch_number)
+            return
+        prepare = self._stream()
         for task in self._tasks(seed):
-            yield self._prepare(*task)
+            batches = prepare([task])
+            if batches is _END:
+                return
+            yield from batches
 
     def _prefetched(self, seed: int) -> Iterator[Any]:
-        # Imported here: a loader without workers need not wait for it.
-        from concurrent.futures import ThreadPoolExecutor
-
-        pool = ThreadPoolExecutor(self.num_workers, "DataLoader", initializer=_mark_as_worker)
+        iterable = isinstance(self.dataset, IterableDataset)
+        workers = self.num_workers
+        team = self._kept.pop() if self._kept else self._new_team(seed)
+        epoch = Epoch(team)
+        prepare = [self._stream() if iterable else self._prepare_run for _ in range(workers)]
         # Consumed here, in the caller's thread, so that samplers need not be thread-safe.
-        submitted = (pool.submit(self._prepare, *task) for task in self._tasks(seed))
-        ahead = self.num_workers * (self.prefetch_factor or 0)
+        tasks, turns, active = self._tasks(seed), cycle(range(workers)), set(range(workers))
+        asked: deque[int] = deque()
+        length = 1
+
+        def ask() -> None:
+            run = list(islice(tasks, length)) if active else []
+            if run:
+                worker = next(number for number in turns if number in active)
+                epoch.ask(worker, prepare[worker], run)
+                asked.append(worker)
+
         try:
-            pending = deque(islice(submitted, ahead))
-            while pending:
-                batch = pending.popleft().result()
-                pending.extend(islice(submitted, 1))
-                yield batch
-        finally:
-            # A dropped iterator ends here, too. The garbage collector may drop it in a worker's
-            # thread, which cannot wait for itself.
-            pool.shutdown(wait=not hasattr(_thread, "is_worker"), cancel_futures=True)
+            for _ in range(workers * (self.prefetch_factor or 0)):
+                ask()
+            longer = joinable(self.dataset) and self.collate_fn is default_collate
+            while asked:
+                worker = asked.popleft()
+                if worker not in active:
+                    continue
+                batches = epoch.receive(worker, self.timeout)
+                if batches is _END:
+                    active.discard(worker)
+                    ask()
+                    continue
+                if longer and self.batch_sampler is not None:
+                    length = max(1, min(LONGEST_RUN, RUN_BYTES // max(1, _bytes(batches[0]))))
+                    longer = False
+                ask()
+                yield from batches
+        finally:  # a dropped iterator ends here, too
+            epoch.given_up = True
+            if self.persistent_workers and not self._kept:
+                self._kept.append(team)
+            else:
+                team.stop()
+
+    def _new_team(self, seed: int) -> Team:
+        return Team(self.num_workers, seed, self.dataset, self.worker_init_fn)
 
 
-def _mark_as_worker() -> None:
-    _thread.is_worker = True
+def _dismiss(teams: list[Team]) -> None:
+    while teams:
+        teams.pop().stop()
+
+
+def _bytes(batch: Any) -> int:
+    """How many bytes the tensors of a batch hold."""
+    if isinstance(batch, Tensor):
+        return batch.numel() * batch.element_size()
+    if isinstance(batch, dict):
+        batch = list(batch.values())
+    return sum(map(_bytes, batch)) if isinstance(batch, (list, tuple)) else 0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from ... import Generator, Tensor, randperm
+from ...tensor import wrap
 from .collate import default_collate
+from .randomness import run_seeds
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -22,8 +25,9 @@ class Dataset(Generic[T_co]):
     It may also define `get_batch(indices)`, which takes an int64 array and returns what
     `default_collate([self[i] for i in indices])` would, in one go: a loader without a `collate_fn`
     of its own then asks for whole batches. A subclass that overrides `__getitem__` alone is read
-    sample by sample again. PyTorch's `__getitems__`, a list of samples for a list of indices, is
-    honoured, too.
+    sample by sample again. If a sample is alike in any batch, it may set `joinable`: then a
+    loader's workers ask for several batches at once, as one to be cut. PyTorch's `__getitems__`, a
+    list of samples for a list of indices, is honoured, too.
 
     See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Dataset
 
@@ -37,8 +41,40 @@ class Dataset(Generic[T_co]):
     9
     """
 
+    joinable: bool = False
+
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
+
+    def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T_co]):
+    """Base class of datasets without indices: a subclass defines `__iter__()`.
+
+    A loader takes samples as they come. With workers each of them iterates over the dataset, in its
+    own thread; so that samples don't come up several times, the dataset asks `get_worker_info()`
+    and hands out that worker's share. In PyTorch each worker has a copy of the dataset, here they
+    share it: `__iter__` had better keep its state in local variables.
+
+    See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset
+
+    >>> from minitorch_cnn.utils.data import DataLoader, IterableDataset, get_worker_info
+    >>> class Odd(IterableDataset[int]):
+    ...     def __iter__(self):
+    ...         worker = get_worker_info()
+    ...         first, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+    ...         return iter(range(1 + 2 * first, 10, 2 * workers))
+    >>> [batch.tolist() for batch in DataLoader(Odd(), batch_size=2, num_workers=2)]
+    [[1, 5], [3, 7], [9]]
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
+
+    def __add__(self, other: Dataset[T_co]) -> Any:
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -53,6 +89,8 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     >>> TensorDataset(torch.tensor([[1, 2], [3, 4]]), torch.tensor([0, 1]))[1]
     (tensor([3, 4]), tensor(1))
     """
+
+    joinable = True
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
@@ -92,6 +130,11 @@ class Subset(Dataset[T_co]):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
 
+    @property
+    def joinable(self) -> bool:  # type: ignore[override]
+        """As the dataset is."""
+        return joinable(self.dataset)
+
     def get_batch(self, indices: np.ndarray) -> Any:
         """The dataset's own batch of these samples."""
         return fetch_batch(self.dataset, [self.indices[i] for i in indices.tolist()])
@@ -101,6 +144,111 @@ class Subset(Dataset[T_co]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class ConcatDataset(Dataset[T_co]):
+    """The samples of several datasets, one dataset after the other.
+
+    Raises AssertionError for no datasets and for an `IterableDataset`, ValueError for an index
+    before the first sample, IndexError for one behind the last.
+
+    See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.ConcatDataset
+
+    >>> from minitorch_cnn.utils.data import ConcatDataset
+    >>> list(ConcatDataset(["abc", "de"]))
+    ['a', 'b', 'c', 'd', 'e']
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise AssertionError("datasets should not be an empty iterable")
+        for dataset in self.datasets:
+            if isinstance(dataset, IterableDataset):
+                raise AssertionError("ConcatDataset does not support IterableDataset")
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: int) -> T_co:
+        if index < -len(self):
+            raise ValueError(
+                "absolute value of index should not exceed dataset length, but it is "
+                f"{index} of {len(self)}"
+            )
+        if index >= len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} samples")
+        index = index % len(self)
+        which = bisect_right(self.cumulative_sizes, index)
+        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """The samples of several iterable datasets, one dataset after the other.
+
+    Raises AssertionError, when iterated, for a dataset that isn't iterable.
+
+    See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.ChainDataset
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[T_co]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self.datasets)
+
+
+class StackDataset(Dataset[Any]):
+    """Samples of several datasets side by side: tuples, or dicts if the datasets have names.
+
+    Raises ValueError for no datasets, for some with and some without names, and for different
+    lengths.
+
+    See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.StackDataset
+
+    >>> from minitorch_cnn.utils.data import StackDataset
+    >>> StackDataset(letter="abc", number=[1, 2, 3])[1]
+    {'letter': 'b', 'number': 2}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ValueError(
+                "Supported either `tuple`- (via `args`) or `dict`- (via `kwargs`) like input, but "
+                "both types are given."
+            )
+        if not args and not kwargs:
+            raise ValueError("At least one dataset should be passed")
+        self.datasets: Any = kwargs or args
+        lengths = [len(dataset) for dataset in (kwargs.values() or args)]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"Size mismatch between datasets: their lengths are {lengths}")
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._each(lambda dataset: dataset[index])
+
+    def __getitems__(self, indices: list[Any]) -> list[Any]:
+        columns = self._each(lambda dataset: fetch_samples(dataset, indices))
+        if isinstance(columns, dict):
+            rows = zip(*columns.values(), strict=True)
+            return [dict(zip(columns, row, strict=True)) for row in rows]
+        return list(zip(*columns, strict=True))
+
+    def _each(self, function: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: function(dataset) for name, dataset in self.datasets.items()}
+        return tuple(function(dataset) for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        whole = self.datasets
+        return len(next(iter(whole.values())) if isinstance(whole, dict) else whole[0])
 
 
 def random_split(
@@ -178,3 +326,29 @@ def _makes_batches(dataset_type: type) -> bool:
     ways = {"get_batch", "__getitem__", "__getitems__"}
     defined = (ways & vars(base).keys() for base in dataset_type.__mro__)
     return "get_batch" in next(filter(None, defined), ())
+
+
+def joinable(dataset: Any) -> bool:
+    """Whether several batches can be had at once, as one to be cut."""
+    return _makes_batches(type(dataset)) and getattr(dataset, "joinable", False)
+
+
+def fetch_run(dataset: Any, run: list[tuple[list[Any], int]]) -> list[Any]:
+    """The batches of these indices and seeds, of a dataset that can join them."""
+    sizes = [len(indices) for indices, _ in run]
+    joined = np.array([index for indices, _ in run for index in indices], np.int64)
+    with run_seeds([seed for _, seed in run], sizes):
+        whole = dataset.get_batch(joined)
+    ends = list(accumulate(sizes))
+    return [_part(whole, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _part(batch: Any, start: int, end: int) -> Any:
+    """The samples of a batch from one to another, in the memory of the whole."""
+    if isinstance(batch, Tensor):
+        return wrap(batch._buffer[start:end], batch.dtype, batch.device)
+    if isinstance(batch, Mapping):
+        return {key: _part(value, start, end) for key, value in batch.items()}
+    if isinstance(batch, list) and batch and isinstance(batch[0], (Tensor, list, Mapping)):
+        return [_part(value, start, end) for value in batch]
+    return batch[start:end]

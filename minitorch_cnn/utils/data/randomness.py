@@ -8,16 +8,15 @@ number of workers.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ... import Generator, randint
+from ...device import cpu, launch
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's
 
 
 class _Batch(threading.local):
@@ -26,20 +25,40 @@ class _Batch(threading.local):
     seed: int | None = None
     generator: Generator | None = None
     streams = 0
+    run: tuple[Any, ...] | None = None
+    """If it prepares several at once: for each sample its batch's seed, its place there, and how
+    many there are."""
 
 
 _batch = _Batch()
 
 
-@contextmanager
-def batch_seed(seed: int) -> Iterator[None]:
+class batch_seed:
     """Within this block, this thread prepares the batch that has this seed."""
-    outer = _batch.seed, _batch.generator, _batch.streams
-    _batch.seed, _batch.generator, _batch.streams = seed, None, 0
-    try:
-        yield
-    finally:
-        _batch.seed, _batch.generator, _batch.streams = outer
+
+    def __init__(self, seed: int) -> None:
+        self._seed: int | None = seed
+        self._run: tuple[Any, ...] | None = None
+
+    def __enter__(self) -> None:
+        self._outer = _batch.seed, _batch.generator, _batch.streams, _batch.run
+        _batch.seed, _batch.generator, _batch.streams, _batch.run = self._seed, None, 0, self._run
+
+    def __exit__(self, *error: object) -> None:
+        _batch.seed, _batch.generator, _batch.streams, _batch.run = self._outer
+
+
+class run_seeds(batch_seed):
+    """Within this block, this thread prepares several batches of these seeds and sizes as one.
+
+    They have their streams of random numbers, but no generator.
+    """
+
+    def __init__(self, seeds: Sequence[int], sizes: Sequence[int]) -> None:
+        self._seed = None
+        places = np.concatenate([np.arange(size, dtype=np.uint64) for size in sizes])
+        counts = np.array(sizes, np.uint64)
+        self._run = np.repeat(np.array(seeds, np.uint64), sizes), places, np.repeat(counts, sizes)
 
 
 def batch_generator() -> Generator | None:
@@ -88,9 +107,12 @@ class SampleStreams:
     ((100,), 0, 5)
     """
 
+    _AHEAD = 4  # numbers of each stream that are made at once
+
     def __init__(self, count: int) -> None:
         self._count = count
-        self._state: np.ndarray | None = None
+        self._drawn = 0
+        self._numbers: np.ndarray | None = None
 
     def uniform(self) -> np.ndarray:
         """For each sample a float64 in [0, 1)."""
@@ -102,22 +124,26 @@ class SampleStreams:
         return (scaled >> np.uint64(32)).astype(np.int64)
 
     def _bits(self) -> np.ndarray:
-        if self._state is None:
-            self._state = self._first_state()
-        self._state += _STEP
-        return _mixed(self._state)
+        if self._numbers is None:
+            self._first = self._first_state()
+        row = self._drawn % self._AHEAD
+        if row == 0:
+            self._numbers = np.empty((self._AHEAD, self._count), np.uint64)
+            launch(cpu, "random.streams", self._first, self._numbers, self._drawn)
+        self._drawn += 1
+        assert self._numbers is not None
+        return self._numbers[row]
 
     def _first_state(self) -> np.ndarray:
+        """What the streams begin with: the seeds' own streams, so many numbers further on."""
         seed, start = _batch.seed, _batch.streams
+        if _batch.run is not None:
+            seeds, places, counts = _batch.run
+            _batch.streams += 1
+            return seeds + (places + np.uint64(start) * counts) * _STEP
         if seed is None:
             seed = int(randint(2**62, ()).item())
         else:
             _batch.streams += self._count
-        numbers = np.arange(start + 1, start + 1 + self._count, dtype=np.uint64)
-        return _mixed(np.uint64(seed) + numbers * _STEP)
-
-
-def _mixed(z: np.ndarray) -> np.ndarray:
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))
+        first = np.arange(start, start + self._count, dtype=np.uint64)
+        return np.uint64(seed) + first * _STEP

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from ... import Generator, randint, randperm
+import numpy as np
+
+from ... import Generator, as_tensor, float64, rand, randint, randperm
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -108,6 +110,99 @@ class RandomSampler(Sampler[int]):
                 drawn = randperm(size, generator=generator).tolist()[:left]
             yield from drawn
             left -= len(drawn)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[Any]):
+    """Visits the given indices in a random order, a new one each time it is iterated.
+
+    See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.SubsetRandomSampler
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn.utils.data import SubsetRandomSampler
+    >>> sorted(SubsetRandomSampler([7, 3, 5], generator=torch.Generator().manual_seed(0)))
+    [3, 5, 7]
+    """
+
+    def __init__(self, indices: Sequence[Any], generator: Generator | None = None) -> None:
+        self.indices = indices
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in randperm(len(self.indices), generator=self.generator).tolist():
+            yield self.indices[i]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """Draws `num_samples` of the numbers from 0 on, each as often as its weight says.
+
+    The weights need not add up to 1. Without `replacement` no number comes up twice: each is drawn
+    among those left, by their weights.
+
+    Raises ValueError where `num_samples` is no positive integer, `replacement` no bool, the weights
+    have not one dimension, and, when iterated, where they are negative, not finite, all zero, or
+    too few to draw so many without replacement.
+
+    Without replacement by the keys of Efraimidis and Spirakis, Weighted random sampling with a
+    reservoir (2006). See
+    https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.WeightedRandomSampler
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn.utils.data import WeightedRandomSampler
+    >>> list(WeightedRandomSampler([0.0, 1.0], 3))
+    [1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got {num_samples=}"
+            )
+        if not isinstance(replacement, bool):
+            raise ValueError(f"replacement should be a boolean value, but got {replacement=}")
+        self.weights = as_tensor(weights, dtype=float64)
+        if self.weights.dim() != 1:
+            raise ValueError(
+                "weights should be a 1d sequence but given weights have shape "
+                f"{tuple(self.weights.shape)}"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        weights, count = self.weights.numpy(), self.num_samples
+        if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+            raise ValueError(
+                "WeightedRandomSampler: weights must be finite, not negative and not all zero"
+            )
+        if self.replacement:
+            ends = np.cumsum(weights)
+            drawn = rand(count, dtype=float64, generator=self.generator).numpy() * ends[-1]
+            # Rounding may lead to the very end, behind the last weight that isn't zero.
+            last = np.flatnonzero(weights)[-1]
+            yield from np.minimum(np.searchsorted(ends, drawn, "right"), last).tolist()
+            return
+        possible = np.flatnonzero(weights)
+        if count > len(possible):
+            raise ValueError(
+                f"WeightedRandomSampler: cannot draw {count} samples without replacement, as only "
+                f"{len(possible)} of {len(weights)} weights are not zero"
+            )
+        drawn = rand(len(possible), dtype=float64, generator=self.generator).numpy()
+        keys = -np.log1p(-drawn) / weights[possible]
+        yield from possible[np.argsort(keys, kind="stable")[:count]].tolist()
 
     def __len__(self) -> int:
         return self.num_samples

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ... import Tensor
-from ...utils.data import Dataset, default_collate, default_convert
+from ... import Tensor, from_numpy
+from ...utils.data import Dataset, SampleStreams, default_collate, default_convert
+from ..transforms.compose import apply_all
+from ..transforms.pixels import PixelBatch
+from ..transforms.transform import ImageTransform
 
 
 class VisionDataset(Dataset[tuple[Any, Any]]):
@@ -52,21 +55,44 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
 
     def get_batch(self, indices: np.ndarray) -> list[Any]:
         """The batch that `default_collate` makes of these samples."""
-        transform_all = getattr(self.transform, "batch", None)
-        if self.transform is not None and transform_all is None:
+        transform, data = self.transform, self.data
+        if isinstance(data, Tensor):
+            data = data.numpy()
+        if self._transforms_batches and data.dtype == np.uint8 and data.ndim in (3, 4):
+            batch = PixelBatch(data, indices)
+            images = apply_all([transform], batch, SampleStreams(len(indices)))
+            images = images.array() if images is batch else images
+        elif transform is None:
+            images = data[indices]
+        elif getattr(transform, "batchable", True) and hasattr(transform, "batch"):
+            images = transform.batch(data[indices])
+        else:
             return default_collate([self[index] for index in indices.tolist()])
-        images = np.asarray(self.data)[indices]
-        if transform_all is not None:
-            images = transform_all(images)
-        targets = self._targets_at(indices)
-        if self.target_transform is not None:
-            targets = [self.target_transform(target) for target in targets]
+        targets: Any = self._targets_at(indices)
+        if self.target_transform is None:
+            return [default_convert(images), from_numpy(targets)]
+        targets = [self.target_transform(target) for target in targets.tolist()]
         return [default_convert(images), default_collate(targets)]
 
-    def _targets_at(self, indices: np.ndarray) -> list[Any]:
-        if isinstance(self.targets, (Tensor, np.ndarray)):
-            return np.asarray(self.targets)[indices].astype(np.int64).tolist()
-        return [int(self.targets[index]) for index in indices.tolist()]
+    @property
+    def _transforms_batches(self) -> bool:
+        return isinstance(self.transform, ImageTransform) and self.transform.batchable
+
+    @property
+    def joinable(self) -> bool:  # type: ignore[override]
+        """Whether batches can be made at once, as one to be cut; not with transforms of unknown
+        kinds, which may do to a batch what they like."""
+        if isinstance(self.transform, ImageTransform):
+            return self.transform.batchable and self.transform.known
+        return self.transform is None
+
+    def _targets_at(self, indices: np.ndarray) -> np.ndarray:
+        targets = self.targets
+        if isinstance(targets, Tensor):
+            targets = targets.numpy()
+        if isinstance(targets, np.ndarray):
+            return targets[indices].astype(np.int64)
+        return np.array([int(targets[index]) for index in indices.tolist()], np.int64)
 
     def __len__(self) -> int:
         return len(self.data)

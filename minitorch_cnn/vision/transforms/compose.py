@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...utils.data import SampleStreams
+from .pixels import PixelBatch
 from .transform import ImageTransform
+
+
+def apply_all(transforms: Iterable[Any], images: Any, streams: SampleStreams) -> Any:
+    """A batch, or one that is still to be made, transformed by one after the other.
+
+    What a batch to be made can note costs nothing until one kernel makes it.
+    """
+    for t in transforms:
+        if isinstance(t, Compose):
+            images = t.apply(images, streams)
+            continue
+        ours = isinstance(t, ImageTransform)
+        if isinstance(images, PixelBatch):
+            if ours and t.note(images, streams):
+                continue
+            images = images.array()
+        images = t.apply(images, streams) if ours else t.batch(images)
+    return images
 
 
 class Compose(ImageTransform):
@@ -36,16 +57,26 @@ class Compose(ImageTransform):
             getattr(t, "batchable", callable(getattr(t, "batch", None))) for t in self.transforms
         )
 
+    @property
+    def known(self) -> bool:  # type: ignore[override]
+        return all(isinstance(t, ImageTransform) and t.known for t in self.transforms)
+
     def apply_one(self, image: Any, streams: SampleStreams) -> Any:
         for t in self.transforms:
             image = t.apply_one(image, streams) if isinstance(t, ImageTransform) else t(image)
         return image
 
+    def batch(self, images: Any) -> Any:
+        """Every image of a batch transformed, as one batch."""
+        bytes_ = isinstance(images, np.ndarray) and images.dtype == np.uint8
+        if bytes_ and images.ndim in (3, 4) and self.batchable and self.transforms:
+            images = PixelBatch(images, np.arange(len(images)))
+            images = self.apply(images, SampleStreams(len(images)))
+            return images.array() if isinstance(images, PixelBatch) else images
+        return super().batch(images)
+
     def apply(self, images: Any, streams: SampleStreams) -> Any:
-        for t in self.transforms:
-            ours = isinstance(t, ImageTransform)
-            images = t.apply(images, streams) if ours else t.batch(images)  # type: ignore
-        return images
+        return apply_all(self.transforms, images, streams)
 
     def __repr__(self) -> str:
         lines = [f"    {t}" for t in self.transforms]

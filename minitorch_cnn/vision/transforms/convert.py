@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import Tensor, from_numpy, get_default_dtype
 from ...utils.data import SampleStreams
+from .pixels import PixelBatch, through_table
 from .transform import ImageTransform
 
 
@@ -47,6 +48,12 @@ class ToTensor(ImageTransform):
         scaled = np.empty(planes.shape, get_default_dtype().numpy)
         np.divide(planes, scaled.dtype.type(255), out=scaled)
         return from_numpy(scaled)
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        if not batch.converted:
+            batch.values = through_table(self, batch.values, (get_default_dtype(),))
+            return True
+        return False
 
 
 class Normalize(ImageTransform):
@@ -93,8 +100,17 @@ class Normalize(ImageTransform):
                 f"Normalize: std {self.std} holds a zero in {images.dtype}, "
                 "leading to division by zero"
             )
-        centred = images.sub_(from_numpy(mean)) if self.inplace else images.sub(from_numpy(mean))
+        # The values of a batch to be made are kept: they come without streams.
+        inplace = self.inplace and streams is not None
+        centred = images.sub_(from_numpy(mean)) if inplace else images.sub(from_numpy(mean))
         return centred.div_(from_numpy(std))
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        if not batch.converted:
+            return False
+        parameters = (np.array(self.mean).tobytes(), np.array(self.std).tobytes())
+        batch.values = through_table(self, batch.values, parameters)
+        return True
 
     def _planes(self, value: Sequence[float] | float, images: Tensor) -> np.ndarray:
         """One number a channel, shaped to be combined with planes of pixels."""

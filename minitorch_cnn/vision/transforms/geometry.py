@@ -9,9 +9,8 @@ import numpy as np
 
 from ... import Tensor, from_numpy
 from ...utils.data import SampleStreams
+from .pixels import PADDING_MODES, PixelBatch
 from .transform import ImageTransform
-
-_PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 
 
 class RandomCrop(ImageTransform):
@@ -53,9 +52,9 @@ class RandomCrop(ImageTransform):
             raise ValueError(
                 f"RandomCrop: padding should be 1, 2 or 4 non-negative numbers, not {padding}"
             )
-        if padding_mode not in _PADDING_MODES:
+        if padding_mode not in PADDING_MODES:
             raise ValueError(
-                f"RandomCrop: padding_mode should be one of {_PADDING_MODES}, not {padding_mode!r}"
+                f"RandomCrop: padding_mode should be one of {PADDING_MODES}, not {padding_mode!r}"
             )
         self.size: tuple[int, int] = (sizes[0], sizes[-1])
         self.padding = padding
@@ -82,6 +81,30 @@ class RandomCrop(ImageTransform):
         if spare_rows or spare_columns:
             pixels = self._cut(pixels, rows, streams, spare_rows, spare_columns)
         return from_numpy(pixels) if isinstance(images, Tensor) else pixels
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        height, width = self.size
+        left, top, right, bottom = self._sides
+        padded_height, padded_width = batch.height + top + bottom, batch.width + left + right
+        if self.pad_if_needed:
+            tall, wide = max(0, height - padded_height), max(0, width - padded_width)
+            if (
+                (tall or wide)
+                and any(self._sides)
+                and self.padding_mode not in ("constant", "edge")
+            ):
+                return False  # it mirrors what it has mirrored
+            left, top, right, bottom = left + wide, top + tall, right + wide, bottom + tall
+            padded_height, padded_width = padded_height + 2 * tall, padded_width + 2 * wide
+        spare_rows, spare_columns = padded_height - height, padded_width - width
+        if spare_rows < 0 or spare_columns < 0:
+            return False
+        if not batch.pad((left, top, right, bottom), self.padding_mode, self.fill):
+            return False
+        if spare_rows or spare_columns:
+            tops, lefts = streams.integers(spare_rows + 1), streams.integers(spare_columns + 1)
+            batch.crop(tops, lefts, height, width)
+        return True
 
     def _cut(
         self, pixels: np.ndarray, rows: int, streams: SampleStreams, *spare: int
@@ -149,6 +172,10 @@ class RandomHorizontalFlip(ImageTransform):
         chosen = (streams.uniform() < self.p).reshape(-1, *[1] * (pixels.ndim - 1))
         flipped = np.where(chosen, np.flip(pixels, rows + 1), pixels)
         return from_numpy(flipped) if isinstance(images, Tensor) else flipped
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        batch.flip(streams.uniform() < self.p)
+        return True
 
     def __repr__(self) -> str:
         return f"RandomHorizontalFlip(p={self.p})"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import Tensor
 from ...utils.data import SampleStreams, default_collate
+from .pixels import PixelBatch
 
 
 class ImageTransform:
@@ -31,6 +32,8 @@ class ImageTransform:
 
     #: Whether a batch is transformed as a whole; if not, image by image.
     batchable: bool = True
+    #: Whether a batch's images are transformed each for itself, so that batches can be joined.
+    known: bool = True
 
     def __call__(self, image: Any) -> Any:
         return self.apply_one(image, SampleStreams(1))
@@ -50,6 +53,11 @@ class ImageTransform:
     def apply(self, images: Any, streams: SampleStreams) -> Any:
         """A batch transformed, with numbers from `streams`."""
         raise NotImplementedError(f"{type(self).__name__} does not define apply")
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        """Have a batch that is still to be made come out as if transformed; False if it can't, and
+        nothing has been noted or drawn: then it is made first, and `apply` transforms it."""
+        return False
 
     def _checked(self, image: Any) -> np.ndarray | Tensor:
         if is_pil_image(image):

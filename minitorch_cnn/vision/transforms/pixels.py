@@ -1,0 +1,148 @@
+"""A batch that is still to be made: which images, and what becomes of their places and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ... import Tensor
+from ...device import cpu, launch
+from ...tensor import wrap
+
+__all__ = ["PADDING_MODES", "PixelBatch", "through_table"]
+
+PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
+"""In the order in which the kernel numbers them."""
+
+
+class PixelBatch:
+    """Images among many of bytes, which transforms cut, mirror and convert without touching them.
+
+    `data` is a uint8 array (count, height, width) or (count, height, width, channels), of which
+    `indices` are taken. What a transform does to places and bytes is noted: where each image begins
+    and which way it runs, and what each of the 256 values has become. One kernel then writes the
+    batch, `array()`. The values' table is made by the transforms' own code, so a pixel has the bits
+    that it has in an image transformed alone.
+    """
+
+    def __init__(self, data: np.ndarray, indices: np.ndarray) -> None:
+        self.grey = data.ndim == 3
+        if not data.flags.c_contiguous:
+            data, indices = np.ascontiguousarray(data[indices]), np.arange(len(indices))
+        self.data = data[..., None] if self.grey else data
+        self.indices = indices
+        self.height, self.width = self.data.shape[1:3]
+        self.values: Any = _every_value(self.data.shape[3], self.grey)
+        self.mode = 0
+        self._whole = True
+        self._fill = _zeros(self.data.shape[3])
+        self._places: np.ndarray | None = None  # of first row and its step, first column and step
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def converted(self) -> bool:
+        """Whether it is a batch of floats by now, channels first."""
+        return isinstance(self.values, Tensor)
+
+    def crop(self, tops: Any, lefts: Any, height: int, width: int) -> None:
+        """Keep windows that lie within the images."""
+        places = self._moved(tops, lefts)
+        self._whole = self._whole and (height, width) == (self.height, self.width)
+        self.height, self.width, self._places = height, width, places
+
+    def pad(self, sides: Sequence[int], mode: str, fill: Any) -> bool:
+        """Add margins: left, top, right, bottom. False, with nothing done, if it can't be noted:
+        after an earlier margin or cut, or of floats."""
+        left, top, right, bottom = sides
+        if not any(sides):
+            return True
+        bytes_ = np.broadcast_to(np.asarray(fill), self._fill.shape)
+        number = PADDING_MODES.index(mode)
+        if not self._whole or self.converted or (bytes_ != bytes_.astype(np.uint8)).any():
+            return False
+        if number >= 2:
+            reach = 1 if number == 2 else 0
+            if max(top, bottom) > self.height - reach or max(left, right) > self.width - reach:
+                return False
+        self._places = self._moved(-top, -left)
+        self.height += top + bottom
+        self.width += left + right
+        self.mode, self._fill = number, bytes_.astype(np.uint8)
+        self._whole = False
+        return True
+
+    def flip(self, chosen: np.ndarray, vertically: bool = False) -> None:
+        """Mirror the chosen images."""
+        places = self._moved(0, 0)
+        axis, size = (0, self.height) if vertically else (2, self.width)
+        places[:, axis] += chosen * places[:, axis + 1] * (size - 1)
+        places[:, axis + 1] *= 1 - 2 * chosen
+        self._places = places
+
+    def _moved(self, rows: Any, columns: Any) -> np.ndarray:
+        if self._places is None:
+            places = np.empty((len(self.indices), 4), np.int64)
+            places[:] = (0, 1, 0, 1)
+        else:
+            places = self._places
+        places[:, 0] += places[:, 1] * rows
+        places[:, 2] += places[:, 3] * columns
+        return places
+
+    def array(self) -> Any:
+        """The batch: an array of the data's layout or, if it was converted, a tensor."""
+        count, channels = len(self.indices), self.data.shape[3]
+        places = _unmoved(count) if self._places is None else self._places
+        strays, result = np.empty(1, np.int64), None
+        if self.converted:
+            table, kind = self.values._buffer.reshape(channels, 256), self.values.dtype
+            out = cpu.empty((count, channels, self.height, self.width), table.dtype)
+            which = (self.data, self.indices, places)
+            launch(cpu, "image.gather", *which, table, self._fill, out, strays, self.mode)
+            result = wrap(out, kind, cpu)
+        else:
+            out = cpu.empty((count, self.height, self.width, channels), np.dtype(np.uint8))
+            which = (self.data, self.indices, places)
+            launch(cpu, "image.gather_bytes", *which, self._fill, out, strays, self.mode)
+            result = out[..., 0] if self.grey else out
+        if strays[0]:
+            raise IndexError(
+                f"of the indices {self.indices.tolist()} some are out of range for "
+                f"{len(self.data)} images"
+            )
+        return result
+
+
+def through_table(transform: Any, values: Any, parameters: tuple[Any, ...]) -> Any:
+    """What the 256 values become by a transform's `apply`, kept until its parameters change."""
+    known = vars(transform).get("_table")
+    if known is not None and known[0] is values and known[1] == parameters:
+        return known[2]
+    result = transform.apply(values, None)
+    vars(transform)["_table"] = values, parameters, result
+    return result
+
+
+@cache
+def _every_value(channels: int, grey: bool) -> np.ndarray:
+    """A batch of one image (1, 256, 1, channels) in whose row v all pixels are v."""
+    values = np.empty((1, 256, 1, channels), np.uint8)
+    values[:] = np.arange(256, dtype=np.uint8)[:, None, None]
+    return values[..., 0] if grey else values
+
+
+@cache
+def _zeros(channels: int) -> np.ndarray:
+    return np.zeros(channels, np.uint8)
+
+
+@cache
+def _unmoved(count: int) -> np.ndarray:
+    places = np.empty((count, 4), np.int64)
+    places[:] = (0, 1, 0, 1)
+    return places
