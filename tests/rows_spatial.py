@@ -1,5 +1,174 @@
 """Rows of what works on images: convolutions, pooling, padding, resizing."""
 
-from .op_table import Row
+import numpy as np
+from hypothesis import strategies as st
 
-ROWS: list[Row] = []
+from . import reference
+from .op_table import Case, Row, cases, functional, images, normal, sized, slow_conv2d, whole
+from .strategies import convs
+
+
+def lines(images_drawn):
+    """Cases for sequences from cases for images: what is said of one dimension."""
+
+    def of_one_dimension(case):
+        arrays = [x[..., 0, :] if x.ndim == 4 else x for x in case.arrays]
+        options = {
+            name: value[1] if isinstance(value, tuple) else value
+            for name, value in case.options.items()
+        }
+        return Case(arrays, options)
+
+    return images_drawn.map(of_one_dimension)
+
+
+def of_images(slow):
+    """The reference for sequences: that of images of one row."""
+
+    def call(x, *rest, **options):
+        rest = [a[..., None, :] if a.ndim == 3 else a for a in rest]
+        options = {
+            name: value if name == "groups" else (int("padding" not in name), value)
+            for name, value in options.items()
+        }
+        return slow(x[..., None, :], *rest, **options)[..., 0, :]
+
+    return call
+
+
+@st.composite
+def convolutions(draw):
+    config = draw(convs(max_channels=2, max_size=5, max_groups=2, max_kernel=3))
+    sizes = [config.x_shape, config.w_shape] + draw(st.sampled_from([[], [(config.o,)]]))
+    case = draw(cases(sized(*sizes), *[normal] * len(sizes)))
+    return Case(case.arrays, config.options)
+
+
+@st.composite
+def transposed(draw):
+    """Transposed convolutions, with every output padding that they take."""
+    n, groups, c, o = (draw(st.integers(1, 2)) for _ in range(4))
+    options = {"groups": groups}
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    two = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    options["stride"], options["dilation"] = stride, dilation = draw(two), draw(two)
+    most = [d * (k - 1) // 2 for d, k in zip(dilation, kernel)]
+    options["padding"] = tuple(draw(st.integers(0, m)) for m in most)
+    options["output_padding"] = tuple(
+        draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation)
+    )
+    size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    sizes = [(n, c * groups, *size), (c * groups, o, *kernel)]
+    sizes += draw(st.sampled_from([[], [(o * groups,)]]))
+    return Case(draw(cases(sized(*sizes), *[normal] * len(sizes))).arrays, options)
+
+
+def slow_transposed(x, w, b=None, *, stride, padding, output_padding, groups, dilation):
+    """Every number of the input stamps its kernel onto the result."""
+    (n, c, h, width), (_, o, kh, kw) = x.shape, w.shape
+    (sh, sw), (ph, pw), (dh, dw) = (reference.pair(v) for v in (stride, padding, dilation))
+    eh, ew = reference.pair(output_padding)
+    oh = (h - 1) * sh - 2 * ph + dh * (kh - 1) + eh + 1
+    ow = (width - 1) * sw - 2 * pw + dw * (kw - 1) + ew + 1
+    y = np.zeros((n, o * groups, oh, ow))
+    for i, j, u, v in np.ndindex(h, width, kh, kw):
+        r, s = i * sh + u * dh - ph, j * sw + v * dw - pw
+        if not (0 <= r < oh and 0 <= s < ow):
+            continue
+        for channel in range(c):
+            first = channel // (c // groups) * o
+            for k in range(o):
+                y[:, first + k, r, s] += x[:, channel, i, j] * w[channel, k, u, v]
+    return y if b is None else y + b[:, None, None]
+
+
+@st.composite
+def paddings(draw, mode, dims):
+    """Tensors with or without a batch, and margins for their last dimensions."""
+    leading = draw(st.sampled_from([(2,), (1, 2)]))
+    size = tuple(draw(st.integers(2, 4)) for _ in range(dims))
+    case = draw(cases(sized((*leading, *size)), normal))
+    limit = {"reflect": -1, "circular": 0, "replicate": 2}[mode]
+    margins = []
+    for n in reversed(size):
+        before = draw(st.integers(-1, n + limit))
+        margins += [before, draw(st.integers(0, n + min(before, 0) * (limit == 0) + limit))]
+    return Case(case.arrays, {"pad": tuple(margins), "mode": mode})
+
+
+def slow_pad(x, pad, mode):
+    """NumPy's padding, of what is left after the cuts; by hand it is the same thing again."""
+    dims = len(pad) // 2
+    margins = [(0, 0)] * (x.ndim - dims) + list(zip(pad[-2::-2], pad[::-2]))
+    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, margins))
+    if mode == "reflect":  # mirrors what was cut off, too: pad first
+        whole = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in margins], "reflect")
+        return whole[
+            tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(whole.shape, margins))
+        ]
+    return np.pad(x[cut], [(max(a, 0), max(b, 0)) for a, b in margins], names[mode])
+
+
+@st.composite
+def constant_paddings(draw, domain=normal, values=(None, 0.0, 1.5, -2.0)):
+    case = draw(cases(images, domain))
+    margins = draw(st.lists(st.integers(-1, 2), max_size=8).map(lambda m: m[: len(m) // 2 * 2]))
+    cuts = zip(margins[::2], margins[1::2], case.arrays[0].shape[::-1])
+    margins = [m for a, b, n in cuts for m in ((a, b) if a + b >= -n else (a, 0))]
+    return Case(case.arrays, {"pad": tuple(margins), "value": draw(st.sampled_from(values))})
+
+
+ROWS: list[Row] = [
+    # Convolutions
+    Row(
+        "conv1d", functional("conv1d"), lines(convolutions()), of_images(slow_conv2d), batched=(0,)
+    ),
+    Row(
+        "conv1d named padding",
+        lambda t, x, w, padding: t.nn.functional.conv1d(x, w, None, (1,), padding, [2]),
+        cases(sized((2, 6), (3, 2, 2)), normal, normal, padding=st.sampled_from(["same", "valid"])),
+    ),
+    Row(
+        "conv_transpose2d",
+        functional("conv_transpose2d"),
+        transposed(),
+        slow_transposed,
+        batched=(0,),
+    ),
+    Row(
+        "conv_transpose1d",
+        functional("conv_transpose1d"),
+        lines(transposed()),
+        of_images(slow_transposed),
+        batched=(0,),
+    ),
+    Row(
+        "conv_transpose2d of one image",
+        lambda t, x, w, b: t.nn.functional.conv_transpose2d(x, w, b, 2, 1, 1, 1, 1),
+        cases(sized((2, 3, 3), (2, 1, 3, 3), (1,)), normal, normal, normal),
+    ),
+    # Padding
+    *[
+        Row(f"pad {mode} {dims}", functional("pad"), paddings(mode, dims), slow_pad)
+        for mode in ["reflect", "replicate", "circular"]
+        for dims in [1, 2, 3]
+    ],
+    Row("pad constant", functional("pad"), constant_paddings()),
+    Row("pad constant of integers", functional("pad"), constant_paddings(whole, (None, 3, 1.5))),
+    Row(
+        "pad circular of integers",
+        lambda t, x: t.nn.functional.pad(x, (1, 2), "circular"),
+        cases(sized((2, 3, 3)), whole),
+    ),
+    Row(
+        "pad circular of truth values",
+        lambda t, x: t.nn.functional.pad(x > 0, (1, 2), "circular"),
+        cases(sized((2, 3, 3)), whole),
+    ),
+    Row(
+        "pad infinity",
+        lambda t, x: 1 / t.nn.functional.pad(x, (1, 2), value=float("-inf")),
+        cases(images, normal),
+    ),
+]

@@ -289,11 +289,6 @@ def test_refuses_what_pytorch_refuses(pytorch, case):
         case(mt)
 
 
-def test_other_padding_modes_are_refused_with_a_sentence():
-    with pytest.raises(ValueError, match="padding_mode must be 'zeros', got 'reflect'"):
-        nn.Conv2d(1, 1, 3, padding_mode="reflect")
-
-
 def test_layers_take_a_type():
     for layer in (
         nn.Linear(2, 3, dtype=mt.float64, device="cpu"),

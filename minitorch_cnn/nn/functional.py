@@ -34,7 +34,10 @@ from ..ops.activation import tanh as tanh
 from ..ops.activation import tanhshrink as tanhshrink
 from ..ops.activation import threshold as threshold
 from ..ops.activation import threshold_ as threshold_
+from ..ops.conv import conv1d as conv1d
 from ..ops.conv import conv2d as conv2d
+from ..ops.conv import conv_transpose1d as conv_transpose1d
+from ..ops.conv import conv_transpose2d as conv_transpose2d
 from ..ops.conv import convolve2d as convolve2d
 from ..ops.distance import cosine_similarity as cosine_similarity
 from ..ops.distance import normalize as normalize
@@ -74,6 +77,7 @@ from ..ops.norm import instance_norm as instance_norm
 from ..ops.norm import layer_norm as layer_norm
 from ..ops.norm import local_response_norm as local_response_norm
 from ..ops.norm import rms_norm as rms_norm
+from ..ops.pad import pad as pad
 from ..ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from ..ops.pool import avg_pool2d as avg_pool2d
 from ..ops.pool import max_pool2d as max_pool2d

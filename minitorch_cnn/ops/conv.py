@@ -12,31 +12,10 @@ from typing import Any
 from ..autograd.op import Op, Result
 from ..tensor import Tensor
 from .matmul import require_floating
+from .pad import pad
 from .reduce import sum
 from .shape import flip
-
-Pair = tuple[int, int]
-
-
-def integer(name: str, value: Any) -> int:
-    """An option that must be an int."""
-    if type(value) is int:
-        return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an int, not {value!r}")
-    return int(value.__index__())
-
-
-def pair(name: str, value: Any) -> Pair:
-    """An option that is one int for both dimensions or one for each."""
-    if type(value) is int:
-        return value, value
-    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:
-        return value
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if len(values) not in (1, 2):
-        raise RuntimeError(f"{name}: expected an int or two of them, not {value!r}")
-    return integer(name, values[0]), integer(name, values[-1])
+from .sides import Pair, Single, integer, pair, sides
 
 
 class Conv2d(Op):
@@ -138,6 +117,30 @@ class Conv2dWeightGrad(Op):
         return {name: self.attrs[name] for name in self.parameters}
 
 
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Single = 1,
+    padding: int | Single | str = 0,
+    dilation: int | Single = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`conv2d` of sequences: images of one row.
+
+    Shapes: input (n, c, l) or (c, l), weight (o, c / groups, k), bias (o), the result (n, o, ol)
+    with ol = floor((l + 2 padding - dilation (k - 1) - 1) / stride) + 1.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> F.conv1d(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[[-1.0, 1.0]]]))
+    tensor([[1., 2.]])
+    """
+    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -162,85 +165,282 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    shape, weight_shape = input._buffer.shape, weight._buffer.shape
-    if len(shape) not in (3, 4) or len(weight_shape) != 4:
-        raise RuntimeError(
-            "conv2d: expected input of 3 or 4 dimensions and weight of 4, "
-            f"got shapes {list(shape)} and {list(weight_shape)}"
-        )
-    require_floating("conv2d", input, weight, bias)
+    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    name: str,
+    dims: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Tensor:
+    """A convolution over the last one or two dimensions."""
+    _check_operands(name, dims, input, weight, bias)
     attrs = _checked(
-        shape,
-        weight_shape,
+        name,
+        input._buffer.shape,
+        weight._buffer.shape,
         None if bias is None else bias._buffer.shape,
-        pair("conv2d: stride", stride),
-        padding if type(padding) in (int, str) else pair("conv2d: padding", padding),
-        pair("conv2d: dilation", dilation),
-        integer("conv2d: groups", groups),
+        _sides(name, "stride", stride, dims),
+        padding if type(padding) in (int, str) else sides(f"{name}: padding", padding, dims),
+        _sides(name, "dilation", dilation, dims),
+        integer(f"{name}: groups", groups),
     )
-    if len(shape) == 4:
-        return Conv2d.apply(input, weight, bias, **attrs)
-    return Conv2d.apply(input.unsqueeze(0), weight, bias, **attrs).squeeze(0)
+    x = input if len(input._buffer.shape) == dims + 2 else input.unsqueeze(0)
+    if dims == 1:
+        x, weight = x.unsqueeze(2), weight.unsqueeze(2)
+    y = Conv2d.apply(x, weight, bias, **attrs)
+    if dims == 1:
+        y = y.squeeze(2)
+    return y if len(input._buffer.shape) == dims + 2 else y.squeeze(0)
+
+
+def _sides(name: str, option: str, value: Any, dims: int) -> tuple[int, ...]:
+    if dims == 2:
+        return pair(f"{name}: {option}", value)
+    return sides(f"{name}: {option}", value, dims)
+
+
+def _check_operands(
+    name: str, dims: int, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> None:
+    shape, weight_shape = input._buffer.shape, weight._buffer.shape
+    if len(shape) not in (dims + 1, dims + 2) or len(weight_shape) != dims + 2:
+        raise RuntimeError(
+            f"{name}: expected input of {dims + 1} or {dims + 2} dimensions and weight of "
+            f"{dims + 2}, got shapes {list(shape)} and {list(weight_shape)}"
+        )
+    require_floating(name, input, weight, bias)
+
+
+def _as_images(attrs: dict[str, tuple[int, ...]], groups: int) -> dict[str, Any]:
+    """What was found for the dimensions that there are, as attributes for images: a sequence is an
+    image of one row."""
+    for_one_row = {"size": (1,), "stride": (1,), "padding": (0,), "dilation": (1,)}
+    lifted = {k: (*for_one_row[k], *v) if len(v) == 1 else v for k, v in attrs.items()}
+    return {**lifted, "groups": groups}
+
+
+def _check_options(
+    name: str, stride: tuple[int, ...], dilation: tuple[int, ...], kernel: tuple[int, ...]
+) -> None:
+    for option, value in (("stride", stride), ("dilation", dilation)):
+        if min(value) < 1:
+            raise RuntimeError(f"{name}: {option} must be positive, not {value}")
+    if min(kernel) < 1:
+        raise RuntimeError(f"{name}: the kernel must not be empty, not {kernel}")
+
+
+def _check_channels(
+    name: str,
+    shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    bias_shape: tuple[int, ...] | None,
+    groups: int,
+    given: int,
+    expected: int,
+    outputs: int,
+) -> None:
+    if groups < 1 or given % groups or outputs % groups:
+        raise RuntimeError(
+            f"{name}: {given} input and {outputs} output channels can't be split into "
+            f"{groups} groups"
+        )
+    if given != expected:
+        raise RuntimeError(
+            f"{name}: input of shape {list(shape)} has {given} channels, but the weight of shape "
+            f"{list(weight_shape)} with {groups} groups expects {expected}"
+        )
+    if bias_shape not in (None, (outputs,)):
+        raise RuntimeError(
+            f"{name}: bias of shape {list(bias_shape or ())} does not fit {outputs} output channels"
+        )
 
 
 @lru_cache(maxsize=512)
 def _checked(
+    name: str,
     shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
     bias_shape: tuple[int, ...] | None,
-    stride: Pair,
-    padding: int | Pair | str,
-    dilation: Pair,
+    stride: tuple[int, ...],
+    padding: int | tuple[int, ...] | str,
+    dilation: tuple[int, ...],
     groups: int,
 ) -> dict[str, Any]:
     """The attributes of a convolution of these shapes."""
-    c, h, w = shape[-3:]
-    o, c_group, kh, kw = weight_shape
-    for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
-        if min(value) < least:
-            raise RuntimeError(f"conv2d: {name} must be positive, not {value}")
-    if groups < 1 or c % groups or o % groups:
-        raise RuntimeError(
-            f"conv2d: {c} input and {o} output channels can't be split into {groups} groups"
-        )
-    if c != c_group * groups:
-        raise RuntimeError(
-            f"conv2d: input of shape {list(shape)} has {c} channels, but the weight of shape "
-            f"{list(weight_shape)} with {groups} groups expects {c_group * groups}"
-        )
-    if bias_shape not in (None, (o,)):
-        raise RuntimeError(
-            f"conv2d: bias of shape {list(bias_shape or ())} does not fit {o} output channels"
-        )
-    if min(kh, kw) < 1:
-        raise RuntimeError(f"conv2d: the kernel must not be empty, not {(kh, kw)}")
-    reach = (dilation[0] * (kh - 1), dilation[1] * (kw - 1))
+    dims = len(stride)
+    o, c_group, *kernel = weight_shape
+    channels = (shape[-dims - 1], c_group * groups, o)
+    _check_options(name, stride, dilation, tuple(kernel))
+    _check_channels(name, shape, weight_shape, bias_shape, groups, *channels)
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
-            raise RuntimeError(f"conv2d: padding must be 'same', 'valid' or ints, not {padding!r}")
-        if padding == "same" and stride != (1, 1):
-            raise RuntimeError(f"conv2d: padding='same' is not for strides, and this is {stride}")
+            raise RuntimeError(f"{name}: padding must be 'same', 'valid' or ints, not {padding!r}")
+        if padding == "same" and max(stride) > 1:
+            raise RuntimeError(f"{name}: padding='same' is not for strides, and this is {stride}")
         # Of an odd number of rows the last goes below: above are the fewer.
-        before = (reach[0] // 2, reach[1] // 2) if padding == "same" else (0, 0)
-        whole = reach if padding == "same" else (0, 0)
+        whole = reach if padding == "same" else [0] * dims
+        before = tuple([n // 2 for n in whole])
     else:
-        before = pair("conv2d: padding", padding)
+        before = _sides(name, "padding", padding, dims)
         if min(before) < 0:
-            raise RuntimeError(f"conv2d: negative padding is not supported, and this is {before}")
-        whole = (2 * before[0], 2 * before[1])
-    room = (h + whole[0] - reach[0] - 1, w + whole[1] - reach[1] - 1)
+            raise RuntimeError(f"{name}: negative padding is not supported, and this is {before}")
+        whole = [2 * n for n in before]
+    room = [n + p - r - 1 for n, p, r in zip(shape[-dims:], whole, reach)]
     if min(room) < 0:
         raise RuntimeError(
-            f"conv2d: kernel {(kh, kw)} with dilation {dilation} does not fit input {(h, w)} "
-            f"with padding {padding}"
+            f"{name}: kernel {tuple(kernel)} with dilation {dilation} does not fit input "
+            f"{shape[-dims:]} with padding {padding}"
         )
-    return {
-        "size": (room[0] // stride[0] + 1, room[1] // stride[1] + 1),
-        "stride": stride,
-        "padding": before,
-        "dilation": dilation,
-        "groups": groups,
-    }
+    size = tuple([n // s + 1 for n, s in zip(room, stride)])
+    found = {"size": size, "stride": stride, "padding": before, "dilation": dilation}
+    return _as_images(found, groups)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Single = 1,
+    padding: int | Single = 0,
+    output_padding: int | Single = 0,
+    groups: int = 1,
+    dilation: int | Single = 1,
+) -> Tensor:
+    """`conv_transpose2d` of sequences: images of one row.
+
+    Shapes: input (n, c, l) or (c, l), weight (c, o / groups, k), bias (o), the result (n, o, ol)
+    with ol = (l - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose1d.html
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> F.conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.tensor([[[1.0, 1.0]]]), stride=2)
+    tensor([[1., 1., 2., 2.]])
+    """
+    options = (stride, padding, output_padding, groups, dilation)
+    return _transpose("conv_transpose1d", 1, input, weight, bias, *options)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    groups: int = 1,
+    dilation: int | Pair = 1,
+) -> Tensor:
+    """The adjoint of `conv2d`: every number of the input stamps its filter onto the result.
+
+    Shapes: input (n, c, h, w) or (c, h, w); weight (c, o / groups, kh, kw); bias (o); the result
+    (n, o, oh, ow) with oh = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
+    Several sizes give one under a strided convolution; `output_padding`, less than the stride or
+    the dilation, says which of them is meant.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
+
+    >>> import minitorch_cnn as torch
+    >>> import minitorch_cnn.nn.functional as F
+    >>> F.conv_transpose2d(torch.tensor([[[1.0, 2.0]]]), torch.ones(1, 1, 2, 2), stride=2)
+    tensor([[[1., 1., 2., 2.],
+             [1., 1., 2., 2.]]])
+    """
+    options = (stride, padding, output_padding, groups, dilation)
+    return _transpose("conv_transpose2d", 2, input, weight, bias, *options)
+
+
+def _transpose(
+    name: str,
+    dims: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Tensor:
+    """A transposed convolution over the last one or two dimensions."""
+    _check_operands(name, dims, input, weight, bias)
+    attrs, unreached = _checked_transpose(
+        name,
+        input._buffer.shape,
+        weight._buffer.shape,
+        None if bias is None else bias._buffer.shape,
+        _sides(name, "stride", stride, dims),
+        _sides(name, "padding", padding, dims),
+        _sides(name, "output_padding", output_padding, dims),
+        integer(f"{name}: groups", groups),
+        _sides(name, "dilation", dilation, dims),
+    )
+    x = input if input.ndim == dims + 2 else input.unsqueeze(0)
+    channels = weight._buffer.shape[1] * attrs["groups"]
+    if dims == 1:
+        x, weight = x.unsqueeze(2), weight.unsqueeze(2)
+    size = (x._buffer.shape[0], channels, *attrs["size"])
+    y = Conv2dInputGrad.apply(x, weight, **{**attrs, "size": size})
+    if unreached:
+        y = pad(y, unreached)
+    if bias is not None:
+        y = y + bias.reshape(-1, 1, 1)
+    if dims == 1:
+        y = y.squeeze(2)
+    return y if input.ndim == dims + 2 else y.squeeze(0)
+
+
+@lru_cache(maxsize=512)
+def _checked_transpose(
+    name: str,
+    shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    bias_shape: tuple[int, ...] | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    groups: int,
+    dilation: tuple[int, ...],
+) -> tuple[dict[str, Any], list[int]]:
+    """The attributes of a transposed convolution of these shapes, for the part of the output that
+    its kernels reach; and how to pad this."""
+    dims = len(stride)
+    c, o_group, *kernel = weight_shape
+    channels = (shape[-dims - 1], c, o_group * max(groups, 1))
+    _check_options(name, stride, dilation, tuple(kernel))
+    _check_channels(name, shape, weight_shape, bias_shape, groups, *channels)
+    if min(padding) < 0 or min(output_padding) < 0:
+        raise RuntimeError(
+            f"{name}: negative padding is not supported, and these are {padding} "
+            f"and {output_padding} for the output"
+        )
+    if any(p >= max(s, d) for p, s, d in zip(output_padding, stride, dilation)):
+        raise RuntimeError(
+            f"{name}: output_padding must be smaller than stride or dilation, but is "
+            f"{output_padding} with stride {stride} and dilation {dilation}"
+        )
+    sides_of = zip(shape[-dims:], kernel, stride, padding, output_padding, dilation)
+    size = tuple([(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, e, d in sides_of])
+    if min(size) < 1 or min(shape[-dims:]) < 1:
+        raise RuntimeError(
+            f"{name}: kernel {tuple(kernel)} with padding {padding} makes of input {shape[-dims:]} "
+            f"an output of size {size}, which is too small"
+        )
+    # Of output_padding what exceeds the padding lies behind the last kernel's last tap.
+    beyond = [min(max(e - p, 0), n) for n, e, p in zip(size, output_padding, padding)]
+    size = tuple([n - b for n, b in zip(size, beyond)])
+    found = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
+    margins = [n for b in reversed(beyond) for n in (0, b)]
+    return _as_images(found, groups), margins if any(margins) else []
 
 
 def convolve2d(input: Tensor, kernel: Tensor, padding: int | Pair = 0) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..tensor import Tensor
-from .conv import Pair, integer, pair
+from .sides import Pair, integer, pair
 
 
 def pooled_size(

@@ -1,0 +1,43 @@
+"""Sums of few elements along a dimension: what padding by copies and resizing are made of."""
+
+from math import prod
+from typing import Any
+
+from ..jit import inner, kernel, prange
+
+
+def blend(x: Any, starts: Any, sources: Any, weights: Any, y: Any, dim: int) -> None:
+    """y[..,i,..] = sum of weights[t] x[..,sources[t],..] for starts[i] <= t < starts[i+1]"""
+    before, after = prod(x.shape[:dim]), prod(x.shape[dim + 1 :])
+    if y.size:
+        x = x.reshape(before, x.shape[dim], after)
+        blend_middle(x, starts, sources, weights, y.reshape(before, y.shape[dim], after))
+
+
+@kernel(work=lambda x, starts, sources, weights, y: 2 * (x.shape[0] * x.shape[2] * sources.size))
+def blend_middle(x, starts, sources, weights, y):
+    """y[o,i,j] = sum of weights[t] x[o,sources[t],j] for starts[i] <= t < starts[i+1]"""
+    rows = y.shape[1]
+    if y.shape[2] == 1:
+        for o in prange(y.shape[0]):
+            _blend_row(x[o, :, 0], starts, sources, weights, y[o, :, 0])
+    else:
+        for task in prange(y.shape[0] * rows):
+            o, i = divmod(task, rows)
+            row = y[o, i]
+            for j in range(row.size):
+                row[j] = 0
+            for t in range(starts[i], starts[i + 1]):
+                weight, source = weights[t], x[o, sources[t]]
+                for j in range(row.size):
+                    row[j] += weight * source[j]
+
+
+@inner
+def _blend_row(x, starts, sources, weights, y):
+    """y[i] = sum of weights[t] x[sources[t]] for starts[i] <= t < starts[i+1]"""
+    for i in range(y.size):
+        total = x.dtype.type(0)
+        for t in range(starts[i], starts[i + 1]):
+            total += weights[t] * x[sources[t]]
+        y[i] = total

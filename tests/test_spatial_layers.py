@@ -1,0 +1,177 @@
+"""Layers that work on images and sequences against PyTorch's: signatures, text, state, outputs,
+gradients and errors."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+
+import minitorch_cnn as mt
+from minitorch_cnn import nn
+
+from .test_layers import copied
+
+IMAGE, LINE = (2, 4, 9, 8), (2, 4, 9)
+
+
+def layer(name, *args, shape=IMAGE, **options):
+    """A layer's name and arguments, and the shape it is given."""
+    return name, args, options, shape
+
+
+def line(name, *args, **options):
+    return layer(name, *args, shape=LINE, **options)
+
+
+LAYERS = [
+    line("Conv1d", 4, 6, 3),
+    line("Conv1d", 4, 6, (3,), 2, 1, 2, 2, False),
+    line("Conv1d", 4, 6, 4, padding="same", dilation=[2]),
+    line("Conv1d", 4, 6, 3, padding=(2,), padding_mode="reflect"),
+    line("Conv1d", 4, 6, 4, padding="same", padding_mode="replicate"),
+    layer("Conv1d", 4, 6, 3, padding="valid", padding_mode="circular", shape=(4, 9)),
+    layer("Conv1d", 4, 6, 3, shape=(0, 4, 9)),
+    *[
+        layer("Conv2d", 4, 6, (3, 2), padding=(2, 1), padding_mode=mode)
+        for mode in ["reflect", "replicate", "circular"]
+    ],
+    layer("Conv2d", 4, 6, (4, 3), padding="same", padding_mode="reflect", dilation=(1, 2)),
+    layer("Conv2d", 4, 6, 3, 2, 1, 1, 2, True, "circular", shape=(4, 9, 8)),
+    line("ConvTranspose1d", 4, 6, 3),
+    line("ConvTranspose1d", 4, 6, 3, 2, 1, 1, 2, False, 2),
+    layer("ConvTranspose1d", 4, 6, [3], shape=(4, 9)),
+    layer("ConvTranspose2d", 4, 6, 3),
+    layer("ConvTranspose2d", 4, 6, (4, 3), (2, 3), (1, 0), (0, 2), 2, True, (1, 2)),
+    layer("ConvTranspose2d", 4, 6, 4, stride=2, padding=1, bias=False, shape=(4, 5, 3)),
+    layer("ConvTranspose2d", 4, 6, 2, stride=2, shape=(0, 4, 5, 3)),
+]
+
+
+def named(case):
+    name, args, options, shape = case
+    given = [*map(repr, args), *[f"{k}={v!r}" for k, v in options.items()]]
+    return f"{name}({', '.join(given)}) {shape}"
+
+
+@pytest.fixture(scope="module")
+def pytorch():
+    return pytest.importorskip("torch")
+
+
+def made(t, case):
+    name, args, options, _ = case
+    return getattr(t.nn, name)(*args, **options)
+
+
+def listed(outputs):
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize("case", LAYERS, ids=named)
+def test_layers_are_pytorchs(case, pytorch):
+    ours, theirs = made(mt, case), made(pytorch, case)
+    assert repr(ours) == repr(theirs)
+    assert [(k, tuple(v.shape)) for k, v in ours.state_dict().items()] == [
+        (k, tuple(v.shape)) for k, v in theirs.state_dict().items()
+    ]
+    copied(pytorch, ours, theirs)
+    values = np.random.default_rng(4).standard_normal(case[-1])
+    found = []
+    for t, module in ((mt, ours), (pytorch, theirs)):
+        x = t.tensor(values, requires_grad=True)
+        outputs = listed(module(x))
+        y = outputs[0]
+        direction = t.tensor(np.random.default_rng(5).standard_normal(tuple(y.shape)))
+        y.backward(direction)
+        gradients = [x.grad, *[p.grad for p in module.parameters()]]
+        found.append([v.detach().numpy() for v in [*outputs, *gradients]])
+    for actual, expected in zip(*found, strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", sorted({case[0] for case in LAYERS}))
+def test_signatures_are_pytorchs(name, pytorch):
+    ours, theirs = (inspect.signature(getattr(t.nn, name).__init__) for t in (mt, pytorch))
+    assert list(ours.parameters) == list(theirs.parameters)
+    for key, parameter in ours.parameters.items():
+        assert parameter.default == theirs.parameters[key].default
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=named)
+def test_layers_survive_pickling(case):
+    before = made(mt, case)
+    assert repr(pickle.loads(pickle.dumps(before))) == repr(before)
+
+
+OUTPUT_SIZES = [(18, 16), (19, 17), [2, 6, 18, 17]]
+
+
+@pytest.mark.parametrize("size", OUTPUT_SIZES)
+def test_transposed_convolutions_take_an_output_size(size, pytorch):
+    found = []
+    for t in (mt, pytorch):
+        convolution = t.nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1)
+        found.append(tuple(convolution(t.ones(2, 4, 9, 8), output_size=size).shape))
+    assert found[0] == found[1] == (2, 6, *size[-2:])
+
+
+def test_default_weights_have_pytorchs_spread(pytorch):
+    for case in [line("Conv1d", 8, 40, 9), layer("ConvTranspose2d", 40, 8, 5)]:
+        ours, theirs = (abs(made(t, case).weight).max().item() for t in (mt, pytorch))
+        assert ours == pytest.approx(theirs, rel=0.05)
+
+
+def test_changed_weights_go_through_conv_forward():
+    convolution = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
+    x, weight = mt.ones(1, 1, 4, 4), mt.ones(1, 1, 3, 3)
+    assert convolution._conv_forward(x, weight, None).tolist() == (9 * x).tolist()
+
+
+REFUSED = [
+    (lambda t: t.nn.Conv1d(3, 4, 3, groups=2), "in_channels"),
+    (lambda t: t.nn.Conv1d(4, 4, 3, padding="full"), "'full'"),
+    (lambda t: t.nn.Conv1d(4, 4, 3, stride=2, padding="same"), r"\(2,\)"),
+    (lambda t: t.nn.Conv2d(4, 4, 3, padding_mode="mirror"), "'mirror'"),
+    (lambda t: t.nn.Conv1d(4, 4, 3)(t.zeros(1, 3, 9)), "3 channels"),
+    (lambda t: t.nn.Conv1d(4, 4, 3)(t.zeros(1, 4, 9, 9)), r"\[1, 4, 9, 9\]"),
+    (lambda t: t.nn.Conv1d(4, 4, 3)(t.zeros(1, 4, 2)), r"\(3,\).*\(2,\)"),
+    (lambda t: t.nn.Conv1d(1, 1, 2, stride=0)(t.zeros(1, 1, 4)), r"\(0,\)"),
+    (
+        lambda t: t.nn.Conv2d(1, 1, 3, padding=4, padding_mode="reflect")(t.zeros(1, 1, 4, 4)),
+        r"\(4, 4\)",
+    ),
+    (lambda t: t.nn.ConvTranspose2d(4, 4, 3, groups=3), "3"),
+    (lambda t: t.nn.ConvTranspose2d(4, 4, 3, padding_mode="reflect"), "'reflect'"),
+    (lambda t: t.nn.ConvTranspose2d(4, 4, 3)(t.zeros(1, 3, 4, 4)), "3 channels"),
+    (lambda t: t.nn.ConvTranspose2d(4, 4, 3)(t.zeros(3, 4)), r"\[3, 4\]"),
+    (lambda t: t.nn.ConvTranspose2d(1, 1, 3, 2, 0, 2)(t.zeros(1, 1, 4, 4)), r"\(2, 2\)"),
+    (lambda t: t.nn.ConvTranspose2d(1, 1, 3, padding=3)(t.zeros(1, 1, 2, 2)), r"\(-2, -2\)"),
+    (lambda t: t.nn.ConvTranspose2d(1, 1, 3, padding=-1)(t.zeros(1, 1, 2, 2)), r"\(-1, -1\)"),
+    (lambda t: t.nn.ConvTranspose2d(1, 1, 3, 2)(t.zeros(1, 1, 4, 4), (8, 9)), r"\(8, 9\)"),
+    (lambda t: t.nn.ConvTranspose2d(1, 1, 3, 2)(t.zeros(1, 1, 4, 4), (9,)), "got 1"),
+    # Padding
+    (lambda t: t.nn.functional.pad(t.zeros(3), (1,)), r"\[1\]"),
+    (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1, 1, 1)), "4 and input of dimension 1"),
+    (lambda t: t.nn.functional.pad(t.zeros(3), (-2, -2)), r"\(-2, -2\).*\[3\]"),
+    (lambda t: t.nn.functional.pad(t.zeros(3), (1.0, 1)), "1.0"),
+    (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1), "mirror"), "mirror"),
+    (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1), "reflect"), "1 dimensions|1D"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3), (1, 1), "reflect", 2.0), "reflect"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3), (3, 0), "reflect"), r"\(3, 0\)"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3), (4, 0), "circular"), "more than once"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3), (-2, -1), "replicate"), "too small"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3, 0), (1, 1), "replicate"), r"\[1, 3, 0\]"),
+    (lambda t: t.nn.functional.pad(t.zeros(1, 3) > 0, (1, 1), "reflect"), "truth values|Bool"),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_arguments_are_refused_as_in_pytorch(case, pytorch):
+    call, text = case
+    with pytest.raises(Exception, match=r"\S") as theirs:
+        call(pytorch)
+    with pytest.raises(theirs.type, match=text):
+        call(mt)
