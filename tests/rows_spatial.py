@@ -4,7 +4,21 @@ import numpy as np
 from hypothesis import strategies as st
 
 from . import reference
-from .op_table import Case, Row, cases, functional, images, normal, sized, slow_conv2d, whole
+from .op_table import (
+    Case,
+    Row,
+    booleans,
+    cases,
+    distinct,
+    functional,
+    images,
+    normal,
+    poolings,
+    positive,
+    sized,
+    slow_conv2d,
+    whole,
+)
 from .strategies import convs
 
 
@@ -119,6 +133,59 @@ def constant_paddings(draw, domain=normal, values=(None, 0.0, 1.5, -2.0)):
     return Case(case.arrays, {"pad": tuple(margins), "value": draw(st.sampled_from(values))})
 
 
+@st.composite
+def adaptive_poolings(draw, **options):
+    case = draw(cases(st.tuples(*[st.integers(1, n) for n in (2, 2, 7, 7)]), distinct, **options))
+    case.options["output_size"] = (draw(st.integers(1, 8)), draw(st.integers(1, 8)))
+    return case
+
+
+def slow_adaptive_max_pool2d(x, output_size, return_indices):
+    size, windows = reference.adaptive_avg_pool2d_windows(x.shape[2:], output_size)
+    places = np.zeros((*x.shape[:2], *size), np.int64)
+    for n, c, i, j in np.ndindex(places.shape):
+        r, s = max(windows[i, j][0], key=lambda at: x[(n, c, *at)])
+        places[n, c, i, j] = r * x.shape[3] + s
+    y = np.take_along_axis(x.reshape(*x.shape[:2], -1), places.reshape(*x.shape[:2], -1), 2)
+    return (y.reshape(places.shape), places)[: 1 + return_indices]
+
+
+@st.composite
+def fractional_poolings(draw):
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    output = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    size = tuple(k + m - 1 + draw(st.integers(0, 4)) for k, m in zip(kernel, output))
+    n, c = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    case = draw(cases(sized((n, c, *size)), distinct, return_indices=booleans))
+    samples = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 64, (n, c, 2)) / 64
+    return Case(
+        case.arrays,
+        {**case.options, "kernel_size": kernel, "output_size": output, "_random_samples": samples},
+    )
+
+
+def pool_and_undo(dims):
+    """Pooling and the inverse, whose output is what the pooling was given, in size."""
+
+    def call(t, x, **options):
+        f = t.nn.functional
+        pool, undo = (getattr(f, f"max_{what}{dims}d") for what in ("pool", "unpool"))
+        y, places = pool(x, return_indices=True, **options)
+        return undo(y * y, places, **options, output_size=x.shape[2:])
+
+    return call
+
+
+@st.composite
+def invertible_poolings(draw):
+    """Windows that do not overlap, so that none writes where another does."""
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    size = tuple(k + draw(st.integers(0, 4)) for k in kernel)
+    case = draw(cases(sized((draw(st.integers(1, 2)), 2, *size)), distinct))
+    return Case(case.arrays, {"kernel_size": kernel, "padding": padding})
+
+
 ROWS: list[Row] = [
     # Convolutions
     Row(
@@ -171,4 +238,47 @@ ROWS: list[Row] = [
         lambda t, x: 1 / t.nn.functional.pad(x, (1, 2), value=float("-inf")),
         cases(images, normal),
     ),
+    # Pooling
+    *[
+        Row(f"{name}1d", functional(f"{name}1d"), lines(drawn), batched=(0,))
+        for name, drawn in [
+            ("max_pool", poolings(dilated=True, return_indices=booleans)),
+            ("avg_pool", poolings(dilated=False, count_include_pad=booleans)),
+            ("adaptive_avg_pool", adaptive_poolings()),
+            ("adaptive_max_pool", adaptive_poolings(return_indices=booleans)),
+        ]
+    ],
+    Row(
+        "adaptive_max_pool2d",
+        functional("adaptive_max_pool2d"),
+        adaptive_poolings(return_indices=booleans),
+        slow_adaptive_max_pool2d,
+        batched=(0,),
+    ),
+    Row(
+        "adaptive_max_pool2d keeping a size",
+        lambda t, x: t.nn.functional.adaptive_max_pool2d(x, (None, 2)),
+        cases(sized((2, 3, 5)), distinct),
+    ),
+    *[
+        Row(
+            f"lp_pool{dims}d",
+            lambda t, x, p, dims=dims: getattr(t.nn.functional, f"lp_pool{dims}d")(x, p, 2, 1),
+            cases(sized((2, 2, 3, 3)[: dims + 2]), positive, p=st.sampled_from([1, 2, 3.5])),
+            infinite=False,
+            condition=16,
+        )
+        for dims in [1, 2]
+    ],
+    *[
+        Row(
+            f"lp_pool2d {p}",
+            lambda t, x, p=p: t.nn.functional.lp_pool2d(x, p, (2, 1), ceil_mode=True),
+            cases(sized((2, 5, 3)), distinct),
+        )
+        for p in [float("inf"), -float("inf")]
+    ],
+    Row("fractional_max_pool2d", functional("fractional_max_pool2d"), fractional_poolings()),
+    Row("max_unpool2d", pool_and_undo(2), invertible_poolings()),
+    Row("max_unpool1d", pool_and_undo(1), lines(invertible_poolings())),
 ]

@@ -45,6 +45,25 @@ LAYERS = [
     layer("ConvTranspose2d", 4, 6, (4, 3), (2, 3), (1, 0), (0, 2), 2, True, (1, 2)),
     layer("ConvTranspose2d", 4, 6, 4, stride=2, padding=1, bias=False, shape=(4, 5, 3)),
     layer("ConvTranspose2d", 4, 6, 2, stride=2, shape=(0, 4, 5, 3)),
+    # Pooling
+    line("MaxPool1d", 3),
+    line("MaxPool1d", (3,), 2, 1, 2, True, True),
+    layer("MaxPool1d", 2, shape=(4, 9)),
+    layer("MaxPool2d", (3, 2), stride=1, padding=1, return_indices=True),
+    line("AvgPool1d", 3),
+    line("AvgPool1d", [4], 2, (1,), True, False),
+    layer("AvgPool1d", 2, shape=(4, 9)),
+    line("LPPool1d", 2, 3),
+    line("LPPool1d", 2.0, 3, stride=1, ceil_mode=True),
+    layer("LPPool2d", 2, (3, 2)),
+    layer("LPPool2d", float("inf"), 4, (3, 2), True),
+    line("AdaptiveAvgPool1d", 4),
+    layer("AdaptiveAvgPool1d", (5,), shape=(4, 9)),
+    line("AdaptiveMaxPool1d", 4),
+    line("AdaptiveMaxPool1d", output_size=3, return_indices=True),
+    layer("AdaptiveMaxPool2d", 1),
+    layer("AdaptiveMaxPool2d", (5, None), True),
+    layer("AdaptiveMaxPool2d", 4, shape=(4, 9, 8)),
 ]
 
 
@@ -106,6 +125,46 @@ def test_layers_survive_pickling(case):
     assert repr(pickle.loads(pickle.dumps(before))) == repr(before)
 
 
+@pytest.mark.parametrize("dims", [1, 2])
+def test_unpooling_layers_are_pytorchs(dims, pytorch):
+    values = np.random.default_rng(0).standard_normal((2, 3, 9, 8)[: dims + 2])
+    found = []
+    for t in (mt, pytorch):
+        pool = getattr(t.nn, f"MaxPool{dims}d")(3, 2, 1, return_indices=True)
+        undo = getattr(t.nn, f"MaxUnpool{dims}d")(3, 2, padding=1)
+        x = t.tensor(values, requires_grad=True)
+        y = undo(*pool(x), output_size=x.shape)
+        (y * y).sum().backward()
+        found.append([repr(undo), y.detach().tolist(), x.grad.tolist()])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("options", [{"output_size": (4, 3)}, {"output_ratio": (0.7, 0.5)}])
+def test_fractional_pooling_is_pytorchs_for_the_same_samples(options, pytorch):
+    values = np.random.default_rng(0).standard_normal((2, 3, 9, 8))
+    samples = np.random.default_rng(1).uniform(size=(2, 3, 2))
+    found = []
+    for t in (mt, pytorch):
+        pool = t.nn.FractionalMaxPool2d(
+            (3, 2), return_indices=True, _random_samples=t.tensor(samples), **options
+        )
+        y, places = pool(t.tensor(values))
+        found.append([repr(pool), [*pool.state_dict()], y.tolist(), places.tolist()])
+    assert found[0] == found[1]
+
+
+def test_fractional_pooling_draws_windows_that_cover_the_image():
+    mt.manual_seed(0)
+    pool = nn.FractionalMaxPool2d(2, output_ratio=0.6, return_indices=True)
+    x = mt.arange(400.0).reshape(4, 1, 10, 10)
+    y, places = pool(x)
+    assert y.shape == (4, 1, 6, 6)
+    assert (y[:, 0, -1, -1] == mt.tensor([99.0, 199.0, 299.0, 399.0])).all()
+    assert len({tuple(plane.flatten().tolist()) for plane in places}) > 1
+    mt.manual_seed(0)
+    assert mt.equal(pool(x)[0], y)
+
+
 OUTPUT_SIZES = [(18, 16), (19, 17), [2, 6, 18, 17]]
 
 
@@ -152,6 +211,40 @@ REFUSED = [
     (lambda t: t.nn.ConvTranspose2d(1, 1, 3, padding=-1)(t.zeros(1, 1, 2, 2)), r"\(-1, -1\)"),
     (lambda t: t.nn.ConvTranspose2d(1, 1, 3, 2)(t.zeros(1, 1, 4, 4), (8, 9)), r"\(8, 9\)"),
     (lambda t: t.nn.ConvTranspose2d(1, 1, 3, 2)(t.zeros(1, 1, 4, 4), (9,)), "got 1"),
+    # Pooling
+    (lambda t: t.nn.MaxPool1d(2)(t.zeros(4)), r"\[4\]"),
+    (lambda t: t.nn.MaxPool1d(2)(t.zeros(1, 2, 3, 4)), r"\[1, 2, 3, 4\]"),
+    (lambda t: t.nn.MaxPool1d((2, 2))(t.zeros(2, 4)), r"\(2, 2\)"),
+    (lambda t: t.nn.MaxPool1d(2, padding=2)(t.zeros(2, 4)), r"\(2,\)"),
+    (lambda t: t.nn.MaxPool1d(2, stride=0)(t.zeros(2, 4)), r"stride.*\(0,\)"),
+    (lambda t: t.nn.AvgPool1d(5)(t.zeros(2, 4)), r"\(5,\).*\(4,\)"),
+    (lambda t: t.nn.AvgPool1d(2)(t.zeros(2, 0, 4)), r"\[2, 0, 4\]"),
+    (lambda t: t.nn.LPPool2d(0, 2)(t.zeros(2, 4, 4)), "division"),
+    (lambda t: t.nn.AdaptiveAvgPool1d(None)(t.zeros(2, 4)), "None"),
+    (lambda t: t.nn.AdaptiveMaxPool1d(-1)(t.zeros(2, 4)), r"\(-1,\)|\[-1\]"),
+    (lambda t: t.nn.AdaptiveMaxPool2d((1, 2, 3))(t.zeros(1, 2, 4, 4)), r"\(1, 2, 3\)"),
+    (lambda t: t.nn.AdaptiveMaxPool2d(2)(t.zeros(2, 0, 4, 4)), r"\[2, 0, 4, 4\]"),
+    (lambda t: t.nn.FractionalMaxPool2d(2), "size or"),
+    (lambda t: t.nn.FractionalMaxPool2d(2, 3, 0.5), "3 and 0.5"),
+    (lambda t: t.nn.FractionalMaxPool2d(2, output_ratio=1.5), "1.5"),
+    (lambda t: t.nn.FractionalMaxPool2d(3, 3)(t.zeros(1, 1, 4, 4)), r"\(3, 3\)"),
+    (
+        lambda t: t.nn.FractionalMaxPool2d(2, 2, _random_samples=t.zeros(1, 2, 2))(
+            t.zeros(1, 1, 4, 4)
+        ),
+        r"\[1, 2, 2\]",
+    ),
+    (
+        lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 2).int()),
+        "int32",
+    ),
+    (lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 1).long()), r"\[1, 2, 1\]"),
+    (lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 2).long() + 16), "16"),
+    (lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 2).long() - 1), "-1"),
+    (
+        lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 2).long(), (4, 7)),
+        r"\(4, 7\)",
+    ),
     # Padding
     (lambda t: t.nn.functional.pad(t.zeros(3), (1,)), r"\[1\]"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1, 1, 1)), "4 and input of dimension 1"),

@@ -78,9 +78,19 @@ from ..ops.norm import layer_norm as layer_norm
 from ..ops.norm import local_response_norm as local_response_norm
 from ..ops.norm import rms_norm as rms_norm
 from ..ops.pad import pad as pad
+from ..ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from ..ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from ..ops.pool import adaptive_max_pool1d as adaptive_max_pool1d
+from ..ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
+from ..ops.pool import avg_pool1d as avg_pool1d
 from ..ops.pool import avg_pool2d as avg_pool2d
+from ..ops.pool import fractional_max_pool2d as fractional_max_pool2d
+from ..ops.pool import lp_pool1d as lp_pool1d
+from ..ops.pool import lp_pool2d as lp_pool2d
+from ..ops.pool import max_pool1d as max_pool1d
 from ..ops.pool import max_pool2d as max_pool2d
+from ..ops.pool import max_unpool1d as max_unpool1d
+from ..ops.pool import max_unpool2d as max_unpool2d
 from ..tensor import Tensor
 
 

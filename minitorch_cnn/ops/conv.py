@@ -15,7 +15,7 @@ from .matmul import require_floating
 from .pad import pad
 from .reduce import sum
 from .shape import flip
-from .sides import Pair, Single, integer, pair, sides
+from .sides import Pair, Single, as_images, integer, lifted, lowered, sides
 
 
 class Conv2d(Op):
@@ -186,24 +186,13 @@ def _convolve(
         input._buffer.shape,
         weight._buffer.shape,
         None if bias is None else bias._buffer.shape,
-        _sides(name, "stride", stride, dims),
+        sides(f"{name}: stride", stride, dims),
         padding if type(padding) in (int, str) else sides(f"{name}: padding", padding, dims),
-        _sides(name, "dilation", dilation, dims),
+        sides(f"{name}: dilation", dilation, dims),
         integer(f"{name}: groups", groups),
     )
-    x = input if len(input._buffer.shape) == dims + 2 else input.unsqueeze(0)
-    if dims == 1:
-        x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-    y = Conv2d.apply(x, weight, bias, **attrs)
-    if dims == 1:
-        y = y.squeeze(2)
-    return y if len(input._buffer.shape) == dims + 2 else y.squeeze(0)
-
-
-def _sides(name: str, option: str, value: Any, dims: int) -> tuple[int, ...]:
-    if dims == 2:
-        return pair(f"{name}: {option}", value)
-    return sides(f"{name}: {option}", value, dims)
+    x, w = lifted(input, dims), lifted(weight, dims)
+    return lowered(Conv2d.apply(x, w, bias, **attrs), input, dims)
 
 
 def _check_operands(
@@ -216,14 +205,6 @@ def _check_operands(
             f"{dims + 2}, got shapes {list(shape)} and {list(weight_shape)}"
         )
     require_floating(name, input, weight, bias)
-
-
-def _as_images(attrs: dict[str, tuple[int, ...]], groups: int) -> dict[str, Any]:
-    """What was found for the dimensions that there are, as attributes for images: a sequence is an
-    image of one row."""
-    for_one_row = {"size": (1,), "stride": (1,), "padding": (0,), "dilation": (1,)}
-    lifted = {k: (*for_one_row[k], *v) if len(v) == 1 else v for k, v in attrs.items()}
-    return {**lifted, "groups": groups}
 
 
 def _check_options(
@@ -289,7 +270,7 @@ def _checked(
         whole = reach if padding == "same" else [0] * dims
         before = tuple([n // 2 for n in whole])
     else:
-        before = _sides(name, "padding", padding, dims)
+        before = sides(f"{name}: padding", padding, dims)
         if min(before) < 0:
             raise RuntimeError(f"{name}: negative padding is not supported, and this is {before}")
         whole = [2 * n for n in before]
@@ -300,8 +281,8 @@ def _checked(
             f"{shape[-dims:]} with padding {padding}"
         )
     size = tuple([n // s + 1 for n, s in zip(room, stride)])
-    found = {"size": size, "stride": stride, "padding": before, "dilation": dilation}
-    return _as_images(found, groups)
+    attrs = as_images(size=size, stride=stride, padding=before, dilation=dilation)
+    return {**attrs, "groups": groups}
 
 
 def conv_transpose1d(
@@ -378,25 +359,20 @@ def _transpose(
         input._buffer.shape,
         weight._buffer.shape,
         None if bias is None else bias._buffer.shape,
-        _sides(name, "stride", stride, dims),
-        _sides(name, "padding", padding, dims),
-        _sides(name, "output_padding", output_padding, dims),
+        sides(f"{name}: stride", stride, dims),
+        sides(f"{name}: padding", padding, dims),
+        sides(f"{name}: output_padding", output_padding, dims),
         integer(f"{name}: groups", groups),
-        _sides(name, "dilation", dilation, dims),
+        sides(f"{name}: dilation", dilation, dims),
     )
-    x = input if input.ndim == dims + 2 else input.unsqueeze(0)
-    channels = weight._buffer.shape[1] * attrs["groups"]
-    if dims == 1:
-        x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-    size = (x._buffer.shape[0], channels, *attrs["size"])
-    y = Conv2dInputGrad.apply(x, weight, **{**attrs, "size": size})
+    x, w = lifted(input, dims), lifted(weight, dims)
+    size = (x._buffer.shape[0], w._buffer.shape[1] * attrs["groups"], *attrs["size"])
+    y = Conv2dInputGrad.apply(x, w, **{**attrs, "size": size})
     if unreached:
         y = pad(y, unreached)
     if bias is not None:
         y = y + bias.reshape(-1, 1, 1)
-    if dims == 1:
-        y = y.squeeze(2)
-    return y if input.ndim == dims + 2 else y.squeeze(0)
+    return lowered(y, input, dims)
 
 
 @lru_cache(maxsize=512)
@@ -438,9 +414,9 @@ def _checked_transpose(
     # Of output_padding what exceeds the padding lies behind the last kernel's last tap.
     beyond = [min(max(e - p, 0), n) for n, e, p in zip(size, output_padding, padding)]
     size = tuple([n - b for n, b in zip(size, beyond)])
-    found = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
+    attrs = as_images(size=size, stride=stride, padding=padding, dilation=dilation)
     margins = [n for b in reversed(beyond) for n in (0, b)]
-    return _as_images(found, groups), margins if any(margins) else []
+    return {**attrs, "groups": groups}, margins if any(margins) else []
 
 
 def convolve2d(input: Tensor, kernel: Tensor, padding: int | Pair = 0) -> Tensor:
