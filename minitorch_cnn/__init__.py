@@ -5,6 +5,8 @@ from minitorch_cnn import nn, optim
 import minitorch_cnn.nn.functional as F
 """
 
+import math as _math
+
 from . import autograd as autograd
 from . import cuda as cuda
 from . import memory as memory
@@ -15,12 +17,16 @@ from .autograd import inference_mode as inference_mode
 from .autograd import is_grad_enabled as is_grad_enabled
 from .autograd import no_grad as no_grad
 from .autograd import set_grad_enabled as set_grad_enabled
+from .autograd.graph import detach_ as detach_
 from .device import Device as device
 from .dtypes import DType as dtype
 from .dtypes import bool_ as bool
+from .dtypes import can_cast as can_cast
+from .dtypes import finfo as finfo
 from .dtypes import float32 as float32
 from .dtypes import float64 as float64
 from .dtypes import get_default_dtype as get_default_dtype
+from .dtypes import iinfo as iinfo
 from .dtypes import int8 as int8
 from .dtypes import int16 as int16
 from .dtypes import int32 as int32
@@ -32,6 +38,10 @@ from .kernels.precision import get_winograd_tile as get_winograd_tile
 from .kernels.precision import set_winograd_tile as set_winograd_tile
 from .kernels.threads import get_num_threads as get_num_threads
 from .kernels.threads import set_num_threads as set_num_threads
+from .layout import MemoryFormat as memory_format
+from .layout import channels_last as channels_last
+from .layout import contiguous_format as contiguous_format
+from .layout import preserve_format as preserve_format
 from .ops import return_types as return_types
 from .ops.activation import celu as celu
 from .ops.activation import celu_ as celu_
@@ -53,6 +63,28 @@ from .ops.activation import tanh as tanh
 from .ops.activation import tanh_ as tanh_
 from .ops.activation import threshold as threshold
 from .ops.activation import threshold_ as threshold_
+from .ops.arrange import atleast_1d as atleast_1d
+from .ops.arrange import atleast_2d as atleast_2d
+from .ops.arrange import atleast_3d as atleast_3d
+from .ops.arrange import block_diag as block_diag
+from .ops.arrange import cartesian_prod as cartesian_prod
+from .ops.arrange import column_stack as column_stack
+from .ops.arrange import combinations as combinations
+from .ops.arrange import dsplit as dsplit
+from .ops.arrange import dstack as dstack
+from .ops.arrange import fliplr as fliplr
+from .ops.arrange import flipud as flipud
+from .ops.arrange import hsplit as hsplit
+from .ops.arrange import hstack as hstack
+from .ops.arrange import meshgrid as meshgrid
+from .ops.arrange import repeat_interleave as repeat_interleave
+from .ops.arrange import roll as roll
+from .ops.arrange import rot90 as rot90
+from .ops.arrange import tensor_split as tensor_split
+from .ops.arrange import tile as tile
+from .ops.arrange import vsplit as vsplit
+from .ops.arrange import vstack as row_stack
+from .ops.arrange import vstack as vstack
 from .ops.compare import allclose as allclose
 from .ops.compare import bitwise_and as bitwise_and
 from .ops.compare import bitwise_left_shift as bitwise_left_shift
@@ -104,15 +136,29 @@ from .ops.compare import signbit as signbit
 from .ops.compare import where as where
 from .ops.conv import conv2d as conv2d
 from .ops.convert import clone as clone
+from .ops.convert import fill_ as fill_
+from .ops.convert import typename as typename
+from .ops.convert import zero_ as zero_
+from .ops.creation import BoolTensor as BoolTensor
+from .ops.creation import ByteTensor as ByteTensor
+from .ops.creation import CharTensor as CharTensor
+from .ops.creation import DoubleTensor as DoubleTensor
+from .ops.creation import FloatTensor as FloatTensor
+from .ops.creation import IntTensor as IntTensor
+from .ops.creation import LongTensor as LongTensor
+from .ops.creation import ShortTensor as ShortTensor
 from .ops.creation import arange as arange
 from .ops.creation import as_tensor as as_tensor
+from .ops.creation import asarray as asarray
 from .ops.creation import empty as empty
 from .ops.creation import empty_like as empty_like
 from .ops.creation import eye as eye
+from .ops.creation import from_dlpack as from_dlpack
 from .ops.creation import from_numpy as from_numpy
 from .ops.creation import full as full
 from .ops.creation import full_like as full_like
 from .ops.creation import linspace as linspace
+from .ops.creation import logspace as logspace
 from .ops.creation import ones as ones
 from .ops.creation import ones_like as ones_like
 from .ops.creation import rand as rand
@@ -121,9 +167,19 @@ from .ops.creation import randint as randint
 from .ops.creation import randn as randn
 from .ops.creation import randn_like as randn_like
 from .ops.creation import randperm as randperm
+from .ops.creation import scalar_tensor as scalar_tensor
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.diagonal import diag as diag
+from .ops.diagonal import diag_embed as diag_embed
+from .ops.diagonal import diagflat as diagflat
+from .ops.diagonal import diagonal as diagonal
+from .ops.diagonal import diagonal_scatter as diagonal_scatter
+from .ops.diagonal import tril as tril
+from .ops.diagonal import tril_indices as tril_indices
+from .ops.diagonal import triu as triu
+from .ops.diagonal import triu_indices as triu_indices
 from .ops.distance import cosine_similarity as cosine_similarity
 from .ops.distance import pairwise_distance as pairwise_distance
 from .ops.elementwise import abs as abs
@@ -264,6 +320,10 @@ from .ops.order import sort as sort
 from .ops.order import topk as topk
 from .ops.order import unique as unique
 from .ops.order import unique_consecutive as unique_consecutive
+from .ops.random import bernoulli as bernoulli
+from .ops.random import multinomial as multinomial
+from .ops.random import normal as normal
+from .ops.random import randint_like as randint_like
 from .ops.reduce import all_ as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin
@@ -292,26 +352,52 @@ from .ops.scan import cumprod as cumprod
 from .ops.scan import cumsum as cumsum
 from .ops.scan import diff as diff
 from .ops.scan import logcumsumexp as logcumsumexp
+from .ops.scatter import argwhere as argwhere
+from .ops.scatter import index_add as index_add
+from .ops.scatter import index_copy as index_copy
+from .ops.scatter import index_fill as index_fill
+from .ops.scatter import index_put as index_put
+from .ops.scatter import index_put_ as index_put_
+from .ops.scatter import index_select as index_select
+from .ops.scatter import masked_scatter as masked_scatter
+from .ops.scatter import masked_select as masked_select
+from .ops.scatter import put as put
+from .ops.scatter import scatter as scatter
+from .ops.scatter import scatter_add as scatter_add
+from .ops.scatter import scatter_reduce as scatter_reduce
+from .ops.scatter import select_scatter as select_scatter
+from .ops.scatter import slice_scatter as slice_scatter
+from .ops.scatter import take as take
+from .ops.scatter import take_along_dim as take_along_dim
+from .ops.shape import adjoint as adjoint
+from .ops.shape import broadcast_shapes as broadcast_shapes
 from .ops.shape import broadcast_tensors as broadcast_tensors
 from .ops.shape import broadcast_to as broadcast_to
 from .ops.shape import cat as cat
 from .ops.shape import cat as concat
+from .ops.shape import cat as concatenate
 from .ops.shape import chunk as chunk
 from .ops.shape import flatten as flatten
 from .ops.shape import flip as flip
+from .ops.shape import movedim as moveaxis
 from .ops.shape import movedim as movedim
 from .ops.shape import narrow as narrow
 from .ops.shape import permute as permute
+from .ops.shape import ravel as ravel
 from .ops.shape import reshape as reshape
 from .ops.shape import select as select
 from .ops.shape import split as split
+from .ops.shape import split_with_sizes as split_with_sizes
 from .ops.shape import squeeze as squeeze
 from .ops.shape import stack as stack
+from .ops.shape import swapaxes as swapaxes
 from .ops.shape import t as t
+from .ops.shape import transpose as swapdims
 from .ops.shape import transpose as transpose
 from .ops.shape import unbind as unbind
 from .ops.shape import unflatten as unflatten
 from .ops.shape import unsqueeze as unsqueeze
+from .ops.strided import as_strided as as_strided
 from .printing import set_printoptions as set_printoptions
 from .random import Generator as Generator
 from .random import default_generator as default_generator
@@ -324,12 +410,24 @@ from .serialization import load as load
 from .serialization import save as save
 from .tensor import Size as Size
 from .tensor import Tensor as Tensor
+from .tensor import detach as detach
+from .tensor import is_complex as is_complex
+from .tensor import is_floating_point as is_floating_point
+from .tensor import is_signed as is_signed
+from .tensor import is_tensor as is_tensor
+from .tensor import numel as numel
 
 # isort: split
 # Written in terms of the names above, as users' code is.
 from . import utils as utils
 
 __version__ = "0.1.0"
+
+e = _math.e
+inf = _math.inf
+nan = _math.nan
+newaxis = None
+pi = _math.pi
 
 float = float32
 double = float64

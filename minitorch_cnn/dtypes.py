@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DType", "as_dtype", "dtype_of", "get_default_dtype", "promote", "set_default_dtype"]
+__all__ = [
+    "DType",
+    "as_dtype",
+    "can_cast",
+    "dtype_of",
+    "finfo",
+    "get_default_dtype",
+    "iinfo",
+    "promote",
+    "set_default_dtype",
+]
 
 
 class DType:
@@ -89,7 +99,7 @@ def as_dtype(d: Any) -> DType:
 _promoted: dict[tuple[DType, DType], DType] = {}
 
 
-def promote(a: DType, b: DType) -> DType:
+def promote(type1: DType, type2: DType) -> DType:
     """The type that holds both: the higher category's, or the wider one within a category.
 
     >>> import minitorch_cnn as torch
@@ -98,6 +108,7 @@ def promote(a: DType, b: DType) -> DType:
     >>> torch.promote_types(torch.int64, torch.float32)
     torch.float32
     """
+    a, b = type1, type2
     if a is b:
         return a
     found = _promoted.get((a, b))
@@ -108,3 +119,71 @@ def promote(a: DType, b: DType) -> DType:
             found = _BY_CHAR[np.promote_types(a.numpy, b.numpy).char]
         _promoted[a, b] = found
     return found
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether PyTorch lets a result of one type be written to a tensor of another: what has a
+    fraction not to integers, numbers not to truth values.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.can_cast(torch.int64, torch.float32), torch.can_cast(torch.float32, torch.int64)
+    (True, False)
+    """
+    return from_.category <= to.category
+
+
+class finfo:
+    """The limits of a floating-point type, the default one if none is named; as `torch.finfo`.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.finfo(torch.float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: DType | None = None) -> None:
+        dtype = _default if type is None else type
+        if not dtype.is_floating_point:
+            raise TypeError(f"finfo requires a floating point type, not {dtype}; use iinfo")
+        limits = np.finfo(dtype.numpy)
+        self.dtype = dtype.name
+        self.bits = 8 * dtype.itemsize
+        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = 10.0**-limits.precision
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, finfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        limits = ", ".join([f"{name}={getattr(self, name):g}" for name in names])
+        return f"finfo({limits}, dtype={self.dtype})"
+
+
+class iinfo:
+    """The limits of an integer type, as `torch.iinfo`.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.iinfo(torch.uint8).max
+    255
+    """
+
+    def __init__(self, type: DType) -> None:
+        if type.category != 1:
+            raise TypeError(f"iinfo requires an integer type, not {type}; use finfo")
+        limits = np.iinfo(type.numpy)
+        self.dtype = type.name
+        self.bits = 8 * type.itemsize
+        self.max, self.min = int(limits.max), int(limits.min)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, iinfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

@@ -7,6 +7,9 @@ not depend on the number of threads, nor on the device.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from .tensor import Tensor, wrap
 __all__ = [
     "Generator",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
@@ -82,6 +86,26 @@ class Generator:
 
 
 default_generator = Generator()
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """Within this block draws do not touch the default generator: it goes on as if there had been
+    none. `devices` names further generators in PyTorch; here there is the one.
+
+    >>> import minitorch_cnn as torch
+    >>> before = torch.get_rng_state()
+    >>> with torch.random.fork_rng():
+    ...     _ = torch.rand(3)
+    >>> torch.equal(torch.get_rng_state(), before)
+    True
+    """
+    state = default_generator.get_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(state)
 
 
 def manual_seed(seed: int) -> Generator:

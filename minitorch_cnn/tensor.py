@@ -15,10 +15,11 @@ import numpy as np
 from . import dtypes
 from .device import Device, cpu
 from .dtypes import DType, dtype_of
+from .layout import MemoryFormat, channels_last, contiguous_format
 from .printing import tensor_repr
 
 if TYPE_CHECKING:
-    from .autograd.graph import Node
+    from .autograd.graph import LeafHooks, Node
 
 __all__ = ["Size", "Tensor", "method", "wrap"]
 
@@ -36,6 +37,22 @@ class Size(tuple[int, ...]):
         for n in self:
             count *= n
         return count
+
+    def __getitem__(self, index: Any) -> Any:
+        part = tuple.__getitem__(self, index)
+        return Size(part) if isinstance(index, slice) else part
+
+    def __add__(self, other: Any) -> Any:
+        joined = tuple.__add__(self, other)
+        return joined if joined is NotImplemented else Size(joined)
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, times: Any) -> Any:
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__
 
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
@@ -83,7 +100,7 @@ class Tensor:
     was being recorded, None and the node that the memory's first tensor then came from."""
     _current: int
     """For a view: the count of writes for which `_node` is right."""
-    _hooks: dict[int, Callable[[Tensor], Any]] | None
+    _hooks: LeafHooks | None
     _grad: Tensor | None
     _requires_grad: bool
     device: Device
@@ -92,12 +109,7 @@ class Tensor:
     def __init__(self, *args: Any) -> None:
         """`Tensor(2, 3)` is an uninitialised float tensor, `Tensor([...])` one of these values."""
         default = dtypes.get_default_dtype()
-        if len(args) == 1 and not isinstance(args[0], int):
-            values = args[0]._buffer if isinstance(args[0], Tensor) else args[0]
-            buffer = np.array(values, default.numpy)
-        else:
-            buffer = cpu.empty(args or (0,), default.numpy)
-        _initialise(self, buffer, default, cpu)
+        _initialise(self, legacy_buffer(args, default), default, cpu)
 
     # ------------------------------------------------------------------ what it is
 
@@ -124,6 +136,7 @@ class Tensor:
         return self._buffer.size
 
     nelement = numel
+    ndimension = dim
 
     def element_size(self) -> int:
         """Bytes per element."""
@@ -144,8 +157,15 @@ class Tensor:
         strides = tuple([s // self.dtype.itemsize for s in self._buffer.strides])
         return strides if dim is None else strides[self._dim(dim)]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in order, without gaps."""
+    def storage_offset(self) -> int:
+        """Elements before the first one in the memory of the tensor that this is a view of."""
+        return (self.data_ptr() - self._root().data_ptr()) // self.dtype.itemsize
+
+    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the elements lie in memory in order, without gaps; or, for `channels_last`, those
+        of a batch of images in the order of batch, rows, columns, channels."""
+        if memory_format is channels_last:
+            return self.ndim == 4 and bool(self._buffer.transpose(0, 2, 3, 1).flags.c_contiguous)
         return bool(self._buffer.flags.c_contiguous)
 
     def data_ptr(self) -> int:
@@ -156,9 +176,33 @@ class Tensor:
         """Whether the elements are float32 or float64."""
         return self.dtype.is_floating_point
 
+    def is_complex(self) -> bool:
+        """No: the elements are real."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Whether the elements can be negative."""
+        return self.dtype.is_signed
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether another tensor has the same shape."""
+        return self._buffer.shape == other._buffer.shape
+
+    def is_inference(self) -> bool:
+        """No: the results of `inference_mode` are ordinary tensors here."""
+        return False
+
+    # What PyTorch has besides and code written for it asks after.
+    is_sparse = is_quantized = is_meta = is_mps = is_xpu = is_mkldnn = is_nested = False
+
     def get_device(self) -> int:
         """The device's number, -1 for the CPU."""
         return -1 if self.device.type == "cpu" else self.device.index or 0
+
+    def cuda(self, device: Device | int | None = None, non_blocking: bool = False) -> Tensor:
+        """The tensor on a CUDA device: the current one, or that of a number."""
+        given = isinstance(device, Device)
+        return self.to(device if given else Device("cuda", device), non_blocking=non_blocking)  # type: ignore[arg-type]
 
     @property
     def is_cuda(self) -> bool:
@@ -237,6 +281,17 @@ class Tensor:
         return self.grad_fn is None
 
     @property
+    def retains_grad(self) -> bool:
+        """Whether `backward` will fill in `grad` although this is no leaf."""
+        node = self.grad_fn
+        return node is not None and node.retaining is not None and self._index in node.retaining
+
+    @property
+    def output_nr(self) -> int:
+        """Which of the outputs of `grad_fn` this is."""
+        return self._index if self.grad_fn is not None else 0
+
+    @property
     def _version(self) -> int:
         return self._counter[0]
 
@@ -265,7 +320,16 @@ class Tensor:
             view._requires_grad = parent.requires_grad
             view._node, view._index = None, 0
             if view._requires_grad:
+                view._check_shown(parent, op, attrs)
                 op.record((parent,), attrs, (view,))
+
+    def _check_shown(self, parent: Tensor, op: Any, attrs: Any) -> None:
+        """Refuse a view of a tensor that has since got another shape in place."""
+        if op is not None and op.view(parent._buffer, **attrs).shape != self._buffer.shape:
+            raise RuntimeError(
+                f"a view of shape {list(self.shape)} is used after the tensor it shows got another "
+                f"shape in place, now {list(parent.shape)}: its gradients would be wrong"
+            )
 
     def _root(self) -> Tensor:
         """The tensor whose memory a view shows; another tensor itself."""
@@ -273,6 +337,9 @@ class Tensor:
         while tensor._origin is not None:
             tensor = tensor._origin[0]
         return tensor
+
+    def _is_view(self) -> bool:
+        return self._origin is not None
 
     @property
     def _base(self) -> Tensor | None:
@@ -310,9 +377,9 @@ class Tensor:
             raise TypeError(f"can't read a tensor on device '{self.device}'; call .cpu() first")
         return self._buffer
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The NumPy array over the same memory."""
-        if self.requires_grad:
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The NumPy array over the same memory; with `force`, of a tensor with gradients too."""
+        if self.requires_grad and not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. "
                 "Use tensor.detach().numpy() instead."
@@ -321,6 +388,16 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.array(self.numpy(), dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.requires_grad:
+            raise BufferError(
+                "Can't export tensors that require gradient, use tensor.detach() first"
+            )
+        return self._host().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._host().__dlpack_device__()
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -384,6 +461,14 @@ class Tensor:
             return format(self.item(), spec)
         return object.__format__(self, spec)
 
+    def __copy__(self) -> Tensor:
+        """Another leaf over the same memory."""
+        out = wrap(self._buffer, self.dtype, self.device, type(self))
+        out._counter, out._requires_grad = self._counter, self.requires_grad
+        if hasattr(self, "__dict__"):
+            out.__dict__.update(self.__dict__)
+        return out
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError(
@@ -403,7 +488,9 @@ class Tensor:
         return _restore, (type(self), self._host().copy(), self.requires_grad)
 
     if TYPE_CHECKING:  # bound by the ops
+        H: Any
         T: Any
+        mH: Any
         mT: Any
 
         def __getattr__(self, name: str) -> Any: ...
@@ -468,10 +555,50 @@ def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor)
     return tensor
 
 
+def legacy_buffer(args: tuple[Any, ...], dtype: DType) -> Any:
+    """What the constructors of old make: `(2, 3)` sizes, `([2, 3])` values."""
+    if len(args) == 1 and not isinstance(args[0], (int, Size)):
+        values = args[0]._buffer if isinstance(args[0], Tensor) else args[0]
+        return np.array(values, dtype.numpy)
+    if len(args) == 1 and isinstance(args[0], Size):
+        args = args[0]
+    return cpu.empty(args or (0,), dtype.numpy)
+
+
 def _restore(kind: type[Tensor], array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
     tensor = wrap(array, dtype_of(array), cpu, kind)
     tensor._requires_grad = requires_grad
     return tensor
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether this is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are float32 or float64."""
+    return input.is_floating_point()
+
+
+def is_complex(input: Tensor) -> bool:
+    """No: the elements of all tensors are real."""
+    return input.is_complex()
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the elements can be negative."""
+    return input.is_signed()
+
+
+def numel(input: Tensor) -> int:
+    """How many elements a tensor has."""
+    return input.numel()
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, cut off from the graph."""
+    return input.detach()
 
 
 def method(*names: str) -> Callable[[F], F]:

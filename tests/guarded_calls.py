@@ -179,6 +179,8 @@ def random_numbers():
         mt.randint(-3, 9, (n,))
         mt.randperm(n)
         SampleStreams(n).uniform()
+        mt.multinomial(mt.ones(2, n + 1), n + 2, replacement=True)
+        mt.multinomial(mt.ones(2, n + 1), n + 1)
 
 
 def images():

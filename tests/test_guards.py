@@ -24,7 +24,7 @@ KERNELS = sorted(set(CPU.glob("*.py")) - {CPU / "simd.py"})
 # Who may import whom: a room those below it, never one above.
 FLOORS = [
     {"kernels", "memory"},
-    {"device", "dtypes", "printing"},
+    {"device", "dtypes", "layout", "printing"},
     {"tensor"},
     {"random", "autograd"},
     {"ops"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minitorch_cnn as mt
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def torch():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
@@ -169,6 +169,94 @@ def test_second_derivatives_pass_through_indexing(case):
     (first,) = mt.autograd.grad((y**3).sum(), x, create_graph=True)
     (second,) = mt.autograd.grad(first.sum(), x)
     np.testing.assert_allclose(second.numpy(), 6 * x.detach().numpy() * times.numpy())
+
+
+# The same against NumPy, whose rule for where the indexed dimensions land differs only for numbers
+# among index arrays: these are arrays to it, and slices are cut before to us.
+
+
+@st.composite
+def numpy_cases(draw):
+    shape, entries = draw(arrays_and_indices())
+    kinds = {kind for kind, _ in entries}
+    if kinds & {"tensor", "list", "mask"}:
+        entries = [
+            ("plain", slice(value, (value + 1) or None))
+            if kind in ("int", "scalar")
+            else (kind, value)
+            for kind, value in entries
+        ]
+    return shape, entries
+
+
+def numpy_index(entries):
+    return tuple([value for _, value in entries])
+
+
+@settings(max_examples=150)
+@given(numpy_cases())
+def test_reading_and_its_gradient_are_numpys(case):
+    shape, entries = case
+    x = source(mt, shape)
+    array = x.detach().numpy()
+    y = outcome(lambda: x[make(mt, entries)])
+    expected = outcome(lambda: array[numpy_index(entries)])
+    if isinstance(expected, str) or isinstance(y, str):
+        assert type(y) is type(expected)
+        return
+    np.testing.assert_array_equal(y.detach().numpy(), expected)
+    weights = np.arange(1.0, expected.size + 1).reshape(expected.shape)
+    y.backward(mt.from_numpy(weights))
+    slow = np.zeros(shape)
+    np.add.at(slow, numpy_index(entries), weights)
+    np.testing.assert_array_equal(x.grad.numpy(), slow)
+
+
+@settings(max_examples=150)
+@given(numpy_cases(), st.booleans())
+def test_writing_adding_and_their_gradients_are_numpys(case, row):
+    shape, entries = case
+    x = source(mt, shape)
+    array = x.detach().numpy().copy()
+    expected = outcome(lambda: array[numpy_index(entries)])
+    if isinstance(expected, str):
+        return
+    size = expected.shape[-1:] if row else ()
+    value = mt.full(size, 0.5, dtype=mt.float64, requires_grad=True)
+    y = x * 1
+    y[make(mt, entries)] = value
+    array[numpy_index(entries)] = 0.5
+    np.testing.assert_array_equal(y.detach().numpy(), array)
+    weights = np.arange(1.0, array.size + 1).reshape(shape)
+    y.backward(mt.from_numpy(weights))
+    kept = np.ones(shape)
+    kept[numpy_index(entries)] = 0
+    np.testing.assert_array_equal(x.grad.numpy(), kept * weights)
+    indices = [mt.tensor(v) for k, v in entries if k in ("tensor", "mask", "list")]
+    if indices and len(indices) == len(entries):
+        added = x.detach().index_put(tuple(indices), value, accumulate=True)
+        slow = x.detach().numpy().copy()
+        np.add.at(slow, numpy_index(entries), 0.5)
+        np.testing.assert_array_equal(added.detach().numpy(), slow)
+
+
+@given(numpy_cases())
+def test_indexing_passes_gradcheck(case):
+    shape, entries = case
+    x = (source(mt, shape).detach() / 7).requires_grad_()
+    if isinstance(outcome(lambda: x[make(mt, entries)]), str) or x.numel() == 0:
+        return
+    factor = mt.tensor(0.3, dtype=mt.float64, requires_grad=True)
+
+    def rewritten(x, factor):
+        y = x * x
+        y[make(mt, entries)] = factor * factor
+        return y
+
+    assert mt.autograd.gradcheck(lambda x: x[make(mt, entries)] ** 2, [x])
+    assert mt.autograd.gradgradcheck(lambda x: x[make(mt, entries)] ** 3, [x])
+    assert mt.autograd.gradcheck(rewritten, [x, factor])
+    assert mt.autograd.gradgradcheck(rewritten, [x, factor])
 
 
 # What is accepted and refused

@@ -235,11 +235,12 @@ def concrete_ops(base=Op):
 
 
 TESTED_ELSEWHERE = {
+    "random.choose": "test_random.py",
+    "random.choose_distinct": "test_random.py",
     "random.normal": "test_random.py",
     "random.integers": "test_random.py",
     "optim.sgd": "test_optim.py",
     "optim.adam": "test_optim.py",
-    "shape.arange": "test_creation.py",
     "matmul.product": "test_conv_paths.py",  # what conv2d has of it
 }
 

@@ -145,6 +145,101 @@ def test_integers_are_equally_likely_and_within_their_bounds():
     assert mt.randint(5, 6, (3,), dtype=mt.float32).tolist() == [5, 5, 5]
 
 
+CONTINUOUS = {
+    "exponential_": (lambda x: x.exponential_(2.0), lambda v: -np.expm1(-2 * v)),
+    "cauchy_": (lambda x: x.cauchy_(1, 2), lambda v: np.arctan((v - 1) / 2) / math.pi + 0.5),
+    "log_normal_": (
+        lambda x: x.log_normal_(0.5, 0.25),
+        np.vectorize(lambda v: 0.5 * (1 + math.erf((math.log(v) - 0.5) / 0.25 / math.sqrt(2)))),
+    ),
+    "normal of tensors": (
+        lambda x: mt.normal(mt.full_like(x, 3), mt.full_like(x, 0.5)),
+        np.vectorize(lambda v: 0.5 * (1 + math.erf((v - 3) / 0.5 / math.sqrt(2)))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_continuous_draws_have_their_distribution(name):
+    mt.manual_seed(5)
+    draw, cdf = CONTINUOUS[name]
+    for dtype in (mt.float32, mt.float64):
+        x = draw(mt.empty(COUNT, dtype=dtype)).numpy().astype(np.float64)
+        assert np.isfinite(x).all()
+        assert distance(x, cdf) < BOUND
+
+
+def chi_square(values, probabilities):
+    """How far the counts of 0, 1, .. are from those expected, in squared deviations; and how many
+    counts there are."""
+    counts = np.bincount(values, minlength=len(probabilities))
+    expected = np.asarray(probabilities) * values.size
+    assert counts.size == expected.size
+    assert not counts[expected == 0].any()
+    sure = expected > 0
+    return ((counts - expected)[sure] ** 2 / expected[sure]).sum(), int(sure.sum())
+
+
+WEIGHTS = [0.0, 1.0, 2.0, 0.0, 4.0, 1.0]
+DISCRETE = {
+    "bernoulli": (lambda n: mt.bernoulli(mt.full((n,), 0.3)), [0.7, 0.3]),
+    "bernoulli_": (lambda n: mt.empty(n, dtype=mt.int32).bernoulli_(0.8), [0.2, 0.8]),
+    "random_": (lambda n: mt.empty(n).random_(2, 6), [0, 0] + [0.25] * 4),
+    "random_ to": (lambda n: mt.empty(n, dtype=mt.uint8).random_(3), [1 / 3] * 3),
+    "random_ bool": (lambda n: mt.empty(n, dtype=mt.bool).random_(), [0.5, 0.5]),
+    "random_ bytes": (lambda n: mt.empty(n, dtype=mt.uint8).random_(), [1 / 256] * 256),
+    "geometric_": (
+        lambda n: mt.empty(n).geometric_(0.3).clamp(max=9),
+        [0.0] + [0.3 * 0.7**k for k in range(8)] + [0.7**8],
+    ),
+    "multinomial": (
+        lambda n: mt.multinomial(mt.tensor(WEIGHTS), n, replacement=True),
+        [w / 8 for w in WEIGHTS],
+    ),
+    "multinomial rows": (
+        lambda n: mt.multinomial(mt.tensor([WEIGHTS, WEIGHTS]), n // 2, True).reshape(-1),
+        [w / 8 for w in WEIGHTS],
+    ),
+    "multinomial first": (
+        lambda n: mt.multinomial(mt.tensor(WEIGHTS).expand(n, -1), 4)[:, 0],
+        [w / 8 for w in WEIGHTS],
+    ),
+    # The second of two, once the first has left.
+    "multinomial second": (
+        lambda n: mt.multinomial(mt.tensor([1.0, 2.0, 1.0]).expand(n, -1), 2)[:, 1],
+        [1 / 3 * 1 / 4 + 1 / 2 * 1 / 2, 1 / 4 * 2 / 3 * 2, 1 / 3 * 1 / 4 + 1 / 2 * 1 / 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_draws_have_their_distribution(name):
+    mt.manual_seed(6)
+    draw, probabilities = DISCRETE[name]
+    distance, cells = chi_square(draw(20_000).long().numpy(), probabilities)
+    # A normal number of this mean and deviation is above in less than 1 of 100,000 draws; so is
+    # a chi square but for few degrees of freedom, which the constant is for.
+    assert distance < cells - 1 + 4.5 * math.sqrt(2 * (cells - 1)) + 8
+
+
+def test_draws_without_replacement_are_distinct():
+    mt.manual_seed(7)
+    for n in (1, 2, 50):
+        drawn = mt.multinomial(mt.rand(9, n) + 0.1, n)
+        assert drawn.dtype is mt.int64
+        assert all(sorted(row) == list(range(n)) for row in drawn.tolist())
+
+
+def test_whole_numbers_fill_the_range_of_their_type():
+    mt.manual_seed(8)
+    x = mt.empty(1000, dtype=mt.int64).random_().numpy().astype(np.float64)
+    assert x.min() >= 0
+    assert abs(x.mean() / 2**62 - 1) < 5 / math.sqrt(3 * 1000)
+    y = mt.empty(1000).random_()
+    assert (y == y.floor()).all()
+    assert 0.9 * 2**24 < y.max().item() <= 2**24
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 17, 5000])
 def test_permutations_hold_every_number_once(n):
     x = mt.randperm(n, generator=mt.Generator().manual_seed(n))
@@ -173,6 +268,17 @@ DRAWS = {
     "randperm": lambda g: mt.randperm(1001, generator=g),
     "uniform_": lambda g: mt.empty(1001).uniform_(2, 3, generator=g),
     "normal_": lambda g: mt.empty(1001).normal_(2, 3, generator=g),
+    "normal": lambda g: mt.normal(mt.ones(1001), 2.0, generator=g),
+    "bernoulli": lambda g: mt.bernoulli(mt.full((1001,), 0.5), generator=g),
+    "bernoulli_": lambda g: mt.empty(1001).bernoulli_(0.5, generator=g),
+    "random_": lambda g: mt.empty(1001).random_(generator=g),
+    "exponential_": lambda g: mt.empty(1001).exponential_(generator=g),
+    "log_normal_": lambda g: mt.empty(1001).log_normal_(generator=g),
+    "cauchy_": lambda g: mt.empty(1001).cauchy_(generator=g),
+    "geometric_": lambda g: mt.empty(1001).geometric_(0.1, generator=g),
+    "multinomial": lambda g: mt.multinomial(mt.ones(100), 50, generator=g),
+    "multinomial often": lambda g: mt.multinomial(mt.ones(100), 500, True, generator=g),
+    "randint_like": lambda g: mt.randint_like(mt.ones(1001), 100, generator=g),
 }
 
 

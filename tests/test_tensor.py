@@ -332,7 +332,7 @@ def test_conversions_that_do_not_exist_are_errors(torch):
         (RuntimeError, lambda: mt.device("tpu")),
         (TypeError, lambda: x.to(1.0)),
         (TypeError, lambda: x.to(shape=2)),
-        (TypeError, lambda: x.type("torch.NoTensor")),
+        (ValueError, lambda: x.type("torch.NoTensor")),
         (TypeError, lambda: mt.ones(2, dtype=np.float32)),
     ]:
         with pytest.raises(error):

@@ -379,6 +379,9 @@ def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
         copy = g.device.empty(g._buffer.shape, g.dtype.numpy)
         launch(g.device, "shape.copy", g._buffer, copy)
         leaf._grad = wrap(copy, g.dtype, g.device)
+    if leaf._hooks is not None and leaf._node is None:
+        for hook in list(leaf._hooks.after.values()):
+            hook(leaf)
 
 
 def _references(g: Tensor) -> tuple[int, int]:
@@ -550,6 +553,36 @@ class RemovableHandle:
         self.remove()
 
 
+class LeafHooks(dict[int, Callable[[Tensor], Any]]):
+    """What a leaf does with its gradient before it is added to `grad`; and `after` that."""
+
+    def __init__(self) -> None:
+        self.after: dict[int, Callable[[Tensor], None]] = {}
+
+
+@method()
+def register_post_accumulate_grad_hook(
+    self: Tensor, hook: Callable[[Tensor], None]
+) -> RemovableHandle:
+    """Call `hook(tensor)` whenever `backward` has added to the `grad` of this leaf.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+    >>> x.sum().backward()
+    tensor([1., 1.])
+    """
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self._node is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if self._hooks is None:
+        self._hooks = LeafHooks()
+    handle = RemovableHandle(self._hooks.after)
+    self._hooks.after[handle.id] = hook
+    return handle
+
+
 @method()
 def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
     """Call `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
@@ -557,8 +590,8 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandl
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self._node is None:
         if self._hooks is None:
-            self._hooks = {}
-        hooks = self._hooks
+            self._hooks = LeafHooks()
+        hooks: dict[int, Any] = self._hooks
     else:
         if self._node.hooks is None:
             self._node.hooks = {}
@@ -579,10 +612,10 @@ def retain_grad(self: Tensor) -> None:
         self._node.retaining[self._index] = weakref.ref(self)
 
 
-@method("detach_")
-def _detach_(self: Tensor) -> Tensor:
+@method()
+def detach_(input: Tensor) -> Tensor:
     """Cut this tensor off from the graph."""
-    if self._origin is not None:
+    if input._origin is not None:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
-    self._node, self._index, self._requires_grad = None, 0, False
-    return self
+    input._node, input._index, input._requires_grad = None, 0, False
+    return input

@@ -427,6 +427,7 @@ def take_history(tensor: Tensor, node: Node) -> None:
     parents = []
     view = tensor
     while view._origin is not None:
+        view._check_shown(*view._origin)
         parents.append((view, *view._origin))
         # What the parent was before, while it can still be told.
         view = view._origin[0]

@@ -91,6 +91,7 @@ from ..ops.pool import max_pool1d as max_pool1d
 from ..ops.pool import max_pool2d as max_pool2d
 from ..ops.pool import max_unpool1d as max_unpool1d
 from ..ops.pool import max_unpool2d as max_unpool2d
+from ..ops.scatter import one_hot as one_hot
 from ..tensor import Tensor
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.graph import reduce_to, zeros
 from ..autograd.op import Result
-from ..device import Device
+from ..device import Device, launch
 from ..dtypes import DType, as_dtype
+from ..layout import MemoryFormat, channels_last, contiguous_format, preserve_format
 from ..tensor import Tensor, method
 from .operands import Elementwise, cast, fitting, full_like_scalar
 
@@ -17,9 +20,10 @@ from .operands import Elementwise, cast, fitting, full_like_scalar
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """`to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; itself if nothing changes.
 
-    Keywords `device`, `dtype`, `non_blocking` and `copy`, as PyTorch's; the last two also stand
-    behind the others by position.
+    Keywords `device`, `dtype`, `non_blocking`, `copy` and `memory_format`, as PyTorch's;
+    `non_blocking` and `copy` also stand behind the others by position.
     """
+    memory_format = kwargs.pop("memory_format", preserve_format)
     dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
     flags = []
     for value in args:
@@ -40,12 +44,13 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         raise TypeError(f"to() got unexpected arguments {sorted(kwargs)}")
     if device is not None and Device(device) is not self.device:
         raise RuntimeError(f"device '{device}' has no kernels in this version; use device='cpu'")
-    if dtype is None or as_dtype(dtype) is self.dtype:
-        return clone(self) if copy else self
-    return cast(self, as_dtype(dtype))
+    converted = cast(self, None if dtype is None else as_dtype(dtype))
+    if copy and converted is self:
+        return clone(self, memory_format=memory_format)
+    return contiguous(converted, memory_format) if memory_format is channels_last else converted
 
 
-_TYPE_NAMES = {
+TYPE_NAMES = {
     dtypes.bool_: "torch.BoolTensor",
     dtypes.uint8: "torch.ByteTensor",
     dtypes.int8: "torch.CharTensor",
@@ -58,17 +63,36 @@ _TYPE_NAMES = {
 
 
 @method("type")
-def type_(self: Tensor, dtype: DType | str | None = None) -> Any:
-    """The tensor in another type, given as a dtype or by its name; without one, its type's name.
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The tensor in another type, given as a dtype, as `torch.LongTensor` or by its name; without
+    one, its type's name.
 
     >>> import minitorch_cnn as torch
     >>> torch.ones(2).type()
     'torch.FloatTensor'
     """
     if dtype is None:
-        return _TYPE_NAMES[self.dtype]
-    named = {name: kind for kind, name in _TYPE_NAMES.items()}
-    return cast(self, named[dtype] if dtype in named else as_dtype(dtype))
+        return TYPE_NAMES[self.dtype]
+    if isinstance(dtype, str):
+        named = {name: kind for kind, name in TYPE_NAMES.items()}
+        if dtype not in named:
+            raise ValueError(f"invalid type: {dtype!r}")
+        return cast(self, named[dtype])
+    return cast(self, as_dtype(getattr(dtype, "dtype", dtype)))
+
+
+def typename(obj: Any) -> str:
+    """A tensor's type as `Tensor.type` has it; of other things, the name of their class.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.typename(torch.ones(2)), torch.typename(torch.nn.ReLU())
+    ('torch.FloatTensor', 'minitorch_cnn.nn.activation.ReLU')
+    """
+    if isinstance(obj, Tensor):
+        return TYPE_NAMES[obj.dtype]
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(named, "__module__", None)
+    return named.__qualname__ if module in (None, "builtins") else f"{module}.{named.__qualname__}"
 
 
 @method()
@@ -88,6 +112,17 @@ for _name, _dtype in {
     "long": dtypes.int64,
 }.items():
     method(_name)(lambda self, _dtype=_dtype: cast(self, _dtype))
+
+
+for _name in ("half", "bfloat16"):
+
+    def _missing(self: Tensor, *, _name: str = _name) -> Tensor:
+        raise RuntimeError(
+            f"{_name}() needs 16-bit floating-point elements, which there are none of; "
+            "the floating-point types are float32 and float64"
+        )
+
+    method(_name)(_missing)
 
 
 @method("cpu")
@@ -110,14 +145,31 @@ class Clone(Elementwise):
 
 
 @method("clone")
-def clone(input: Tensor) -> Tensor:
-    """A copy, through which gradients pass."""
+def clone(input: Tensor, *, memory_format: MemoryFormat = preserve_format) -> Tensor:
+    """A copy, through which gradients pass; contiguous unless asked for in `channels_last`."""
+    if memory_format is channels_last:
+        if input.ndim != 4:
+            raise RuntimeError(
+                "required rank 4 tensor to use channels_last format, not one of shape "
+                f"{list(input.shape)}"
+            )
+        return clone(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     return Clone.apply(input)
 
 
 @method("contiguous")
-def contiguous(self: Tensor) -> Tensor:
-    """Itself if its elements lie in order without gaps, else a copy that does."""
+def contiguous(self: Tensor, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+    """Itself if its elements lie in order without gaps, else a copy that does.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.ones(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    >>> x.shape, x.stride()
+    (torch.Size([2, 3, 4, 5]), (60, 1, 15, 3))
+    """
+    if memory_format is channels_last:
+        return (
+            self if self.is_contiguous(memory_format) else clone(self, memory_format=memory_format)
+        )
     return self if self._buffer.flags.c_contiguous else clone(self)
 
 
@@ -160,6 +212,28 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             f"not of shape {list(value.shape)}"
         )
     return copy_(self, value)
+
+
+@method("apply_")
+def apply_(self: Tensor, callable: Any) -> Tensor:
+    """Replace each element by what a Python function makes of it. It is slow."""
+    return _map(self, callable, self)
+
+
+@method("map_")
+def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
+    """Replace each element by what a Python function makes of it and the other tensor's."""
+    return _map(self, callable, self, tensor.expand(self.shape))
+
+
+def _map(x: Tensor, function: Any, *tensors: Tensor) -> Tensor:
+    if x.requires_grad:
+        raise RuntimeError("Can't call apply_() or map_() on a tensor that requires grad")
+    rows = [t._host().reshape(-1).tolist() for t in tensors]
+    values = np.array([function(*numbers) for numbers in zip(*rows)], x.dtype.numpy)
+    launch(x.device, "shape.copy", values.reshape(x.shape), x._buffer)
+    x._bump()
+    return x
 
 
 @method("zero_")

@@ -11,8 +11,10 @@ import numpy as np
 from .. import dtypes
 from ..device import Device, as_device, launch
 from ..dtypes import DType, as_dtype, dtype_of
+from ..layout import MemoryFormat, preserve_format
 from ..random import Generator, default_generator
-from ..tensor import Tensor, method, wrap
+from ..tensor import Tensor, legacy_buffer, method, wrap
+from .convert import TYPE_NAMES, contiguous
 from .operands import cast, fitting
 from .shape import sizes
 
@@ -72,6 +74,54 @@ def tensor(
     return wrap(buffer, kind, place).requires_grad_(requires_grad)
 
 
+def asarray(
+    obj: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The object as a tensor: sharing its memory where that is possible, or `copy` False demands
+    it, and a copy where it is True. `requires_grad` is set, not kept.
+
+    >>> import minitorch_cnn as torch
+    >>> x = torch.ones(2)
+    >>> torch.asarray(x) is x, torch.asarray(x, copy=True) is x
+    (True, False)
+    """
+    shared = as_tensor(obj, dtype=dtype, device=device)
+    source = obj._buffer if isinstance(obj, Tensor) else obj
+    shares = isinstance(source, np.ndarray) and np.shares_memory(source, shared._buffer)
+    if copy is False and not shares:
+        raise ValueError(
+            f"asarray: a tensor of {shared.dtype} can't share the memory of "
+            f"{type(obj).__name__}{f' of {source.dtype}' if isinstance(source, np.ndarray) else ''}"
+        )
+    out = shared.clone() if copy and shares else shared
+    if requires_grad and not out.requires_grad:
+        out.requires_grad_()
+    return out
+
+
+def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
+    """A tensor over the memory of any array that speaks DLPack: NumPy's, PyTorch's, JAX's, ..
+
+    https://dmlc.github.io/dlpack/latest/python_spec.html
+
+    >>> import numpy as np
+    >>> import minitorch_cnn as torch
+    >>> array = np.zeros(2)
+    >>> torch.from_dlpack(array)[0] = 1
+    >>> array
+    array([1., 0.])
+    """
+    if as_device(device).type != "cpu":
+        raise RuntimeError(f"from_dlpack makes tensors on the CPU, not on device '{device}'")
+    array = np.from_dlpack(ext_tensor, copy=copy)
+    return wrap(array, dtype_of(array), as_device("cpu"))
+
+
 def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike = None) -> Tensor:
     """The data as a tensor that shares its memory where it can."""
     if isinstance(data, Tensor):
@@ -93,6 +143,12 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return wrap(usable, kind, as_device("cpu"))
 
 
+@method("__array_wrap__")
+def _of_ufunc(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy's functions make of a tensor is a tensor."""
+    return from_numpy(np.asarray(array))
+
+
 def filled(
     shape: tuple[int, ...], value: Any, dtype: DType, device: DeviceLike, requires_grad: bool
 ) -> Tensor:
@@ -111,24 +167,36 @@ def _empty(shape: tuple[int, ...], dtype: DType | None, device: DeviceLike) -> T
 
 
 def empty(
-    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+    *shape: Any,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """A tensor whose elements are whatever the memory holds."""
-    return _empty(sizes(size), dtype, device).requires_grad_(requires_grad)
+    return _empty(sizes(shape, named), dtype, device).requires_grad_(requires_grad)
 
 
 def zeros(
-    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+    *shape: Any,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """A tensor of zeros."""
-    return filled(sizes(size), 0, dtype, device, requires_grad)  # type: ignore[arg-type]
+    return filled(sizes(shape, named), 0, dtype, device, requires_grad)  # type: ignore[arg-type]
 
 
 def ones(
-    *size: Any, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+    *shape: Any,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """A tensor of ones."""
-    return filled(sizes(size), 1, dtype, device, requires_grad)  # type: ignore[arg-type]
+    return filled(sizes(shape, named), 1, dtype, device, requires_grad)  # type: ignore[arg-type]
 
 
 def full(
@@ -140,6 +208,7 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of one value, whose type it takes unless told otherwise."""
+    fill_value = _number(fill_value)
     if dtype is None:
         dtype = (
             dtypes.bool_
@@ -153,19 +222,20 @@ def _like(make: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     def function(
         input: Tensor,
         *args: Any,
+        memory_format: MemoryFormat = preserve_format,
         dtype: DType | None = None,
         device: DeviceLike = None,
         requires_grad: bool = False,
         **kwargs: Any,
     ) -> Tensor:
-        return make(
+        out = make(
             tuple(input.shape),
             *args,
             dtype=input.dtype if dtype is None else dtype,
             device=input.device if device is None else device,
-            requires_grad=requires_grad,
             **kwargs,
         )
+        return contiguous(out, memory_format).requires_grad_(requires_grad)
 
     function.__name__ = name
     function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
@@ -192,8 +262,55 @@ def _new(make: Callable[..., Tensor], name: str) -> None:
     method(name)(function)
 
 
+@method("new")
+def _new_of_old(self: Tensor, *args: Any) -> Tensor:
+    """A tensor in this one's type: `new(2, 3)` of a size, unset, `new([2, 3])` of values."""
+    return wrap(legacy_buffer(args, self.dtype), self.dtype, self.device)
+
+
+class TensorType:
+    """`torch.FloatTensor` and its like: makes tensors of a type as `Tensor` does of the default
+    one, stands for the type in `Tensor.type`, and knows such tensors by `isinstance`.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.LongTensor([1, 2]), isinstance(torch.ones(2), torch.FloatTensor)
+    (tensor([1, 2]), True)
+    >>> torch.ones(2).type(torch.IntTensor)
+    tensor([1, 1], dtype=torch.int32)
+    """
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype = dtype
+
+    def __call__(self, *args: Any) -> Tensor:
+        return wrap(legacy_buffer(args, self.dtype), self.dtype, as_device("cpu"))
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and value.dtype is self.dtype
+
+    def __repr__(self) -> str:
+        return f"<class '{TYPE_NAMES[self.dtype]}'>"
+
+
+(
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    ShortTensor,
+    IntTensor,
+    LongTensor,
+    FloatTensor,
+    DoubleTensor,
+) = [TensorType(dtype) for dtype in TYPE_NAMES]
+
+
+def _number(value: Any) -> Any:
+    """A Python number, given as such or as a tensor of one element."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
 def arange(
-    start: float,
+    start: float | None = None,
     end: float | None = None,
     step: float = 1,
     *,
@@ -202,8 +319,12 @@ def arange(
     requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, .. below end; from 0 if only the end is given."""
+    start, end, step = _number(start), _number(end), _number(step)
     if end is None:
-        start, end = 0, start
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange: expected at least an end")
+    start = 0 if start is None else start
     if step == 0 or (end - start) * step < 0:
         raise RuntimeError(f"arange: from {start} to {end} leads no step of {step}")
     if dtype is None:
@@ -212,6 +333,39 @@ def arange(
     out = _empty((max(math.ceil((end - start) / step), 0),), dtype, device)
     launch(out.device, "shape.arange", out._buffer, start, step)
     return out.requires_grad_(requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` powers of the base, their exponents at equal distances from start to end.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    return cast(base**exponents, kind).requires_grad_(requires_grad)
+
+
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A number as a tensor without dimensions, of the default type."""
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    return full((), s, dtype=kind, device=device, requires_grad=requires_grad)
 
 
 def linspace(
@@ -224,6 +378,7 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` numbers at equal distances from start to end, both included."""
+    start, end = _number(start), _number(end)
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, not {steps}")
     out = tensor(np.linspace(start, end, steps), device=device)
@@ -256,26 +411,28 @@ def _random(kernel: str, out: Tensor, generator: Generator | None, *parameters: 
 
 
 def rand(
-    *size: Any,
+    *shape: Any,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """Numbers uniform in [0, 1)."""
-    out = _empty(sizes(size), _real("rand", dtype), device)
+    out = _empty(sizes(shape, named), _real("rand", dtype), device)
     return _random("random.uniform", out, generator, 0.0, 1.0).requires_grad_(requires_grad)
 
 
 def randn(
-    *size: Any,
+    *shape: Any,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """Numbers from the normal distribution of mean 0 and variance 1."""
-    out = _empty(sizes(size), _real("randn", dtype), device)
+    out = _empty(sizes(shape, named), _real("randn", dtype), device)
     return _random("random.normal", out, generator, 0.0, 1.0).requires_grad_(requires_grad)
 
 
@@ -317,13 +474,15 @@ def randperm(
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The integers below n in a random order: that of as many random numbers."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     keys = _random("random.integers", _empty((n,), dtypes.int64, device), generator, 0, 2**63 - 1)
     order = np.argsort(keys._host(), kind="stable")
-    return cast(wrap(order, dtypes.int64, keys.device), None if dtype is None else as_dtype(dtype))
+    kind = dtypes.int64 if dtype is None else as_dtype(dtype)
+    return cast(wrap(order, dtypes.int64, keys.device), kind).requires_grad_(requires_grad)
 
 
 @method("uniform_")

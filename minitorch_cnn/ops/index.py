@@ -127,7 +127,17 @@ class PutAlongAdd(Op):
         return size, x.dtype
 
     def grad_x(self, gy: Tensor, indices: Tensor) -> Tensor:
-        return TakeAlong.apply(gy, indices, dim=self.attrs["dim"])
+        return take_along(gy, indices, self.attrs["dim"])
+
+
+def take_along(x: Tensor, indices: Tensor, dim: int) -> Tensor:
+    """x at the indices along a dimension; in others, indices may end earlier."""
+    shape = indices._buffer.shape
+    if any([n != m for i, (n, m) in enumerate(zip(shape, x._buffer.shape)) if i != dim]):
+        x = Slice.apply(
+            x, index=tuple([slice(None) if i == dim else slice(n) for i, n in enumerate(shape)])
+        )
+    return TakeAlong.apply(x, indices, dim=dim)
 
 
 def _taken_shape(
@@ -241,11 +251,11 @@ def _nonzero(x: Tensor, mask: Tensor, source: int) -> list[Tensor]:
 @method("__getitem__")
 def getitem(self: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis, a copy for index tensors and masks."""
-    part, tensors = _slice(self, index)
-    return _take(part, tensors) if tensors else part
+    part, tensors = sliced(self, index)
+    return take_at(part, tensors) if tensors else part
 
 
-def _slice(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
+def sliced(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
     """The view that the basic part of an index shows, and the index tensors to apply to it."""
     basic, tensors = _parse(x, index)
     for dim, entry in _ints(basic):
@@ -254,17 +264,25 @@ def _slice(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
             raise IndexError(f"index {entry} is out of bounds for dimension {dim} with size {n}")
     part = Slice.apply(x, index=basic)
     for dim, places in tensors.items():
-        n, values = part._buffer.shape[dim], places._host()
-        if values.size == 0:
-            continue
-        low, high = int(values.min()), int(values.max())
-        if low < -n or high >= n:
-            wrong = low if low < -n else high
-            raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
+        check_places(places, part._buffer.shape[dim], dim, negative=True, error=IndexError)
     return part, tensors
 
 
-def _take(part: Tensor, tensors: dict[int, Tensor]) -> Tensor:
+def check_places(
+    places: Tensor, n: int, dim: int, *, negative: bool = False, error: Any = RuntimeError
+) -> None:
+    """Refuse indices that a dimension of size n does not have."""
+    values = places._host()
+    if values.size == 0:
+        return
+    low, high, least = int(values.min()), int(values.max()), -n if negative else 0
+    if low < least or high >= n:
+        wrong = low if low < least else high
+        raise error(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
+
+
+def take_at(part: Tensor, tensors: dict[int, Tensor]) -> Tensor:
+    """The elements of what `sliced` gave."""
     return Take.apply(part, *tensors.values(), dims=tuple(tensors))
 
 
@@ -281,7 +299,7 @@ def _ints(basic: tuple[Any, ...]) -> list[tuple[int, int]]:
 @method("__setitem__")
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, broadcast and cast."""
-    part, tensors = _slice(self, index)
+    part, tensors = sliced(self, index)
     if not isinstance(value, Tensor):
         if not isinstance(value, (bool, int, float, np.generic)):
             raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {self.dtype}")
@@ -315,6 +333,11 @@ method("nonzero")(nonzero)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """y[i][j] = x[index[i][j]][j] for dim 0, and so on for others."""
     d = dimension(input, dim)
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(f"gather(): Expected dtype int32/int64 for index, not {index.dtype}")
+    if input.ndim == 0 or (index.ndim == 0 and input.ndim == 1):
+        places = index.reshape(-1)
+        return gather(input.reshape(-1), 0, places).reshape(index.shape)
     if index.ndim != input.ndim or any(
         n > m for i, (n, m) in enumerate(zip(index.shape, input.shape)) if i != d
     ):
@@ -322,11 +345,5 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: index of shape {list(index.shape)} does not fit input of shape "
             f"{list(input.shape)} apart from dimension {d}"
         )
-    trimmed = input[tuple([slice(None) if i == d else slice(n) for i, n in enumerate(index.shape)])]
-    low, high = (int(index.amin()), int(index.amax())) if index.numel() else (0, 0)
-    if index.numel() and not 0 <= low <= high < input.shape[d]:
-        raise RuntimeError(
-            f"index {low if low < 0 else high} is out of bounds for dimension {d} "
-            f"with size {input.shape[d]}"
-        )
-    return TakeAlong.apply(trimmed, index, dim=d)
+    check_places(index, input.shape[d], d)
+    return take_along(input, cast(index, dtypes.int64), d)

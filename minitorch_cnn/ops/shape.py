@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..autograd.graph import reduce_to
-from ..autograd.op import Op, Result, View
-from ..tensor import Tensor, method
+from ..autograd.graph import recording, reduce_to
+from ..autograd.op import Op, Result, View, check_in_place
+from ..device import launch
+from ..dtypes import DType
+from ..tensor import Size, Tensor, method, wrap
 from .convert import clone
 from .operands import broadcast_shape, cast, result_type
 
@@ -53,6 +55,44 @@ class Expand(View):
         return reduce_to(gy, self.shapes[0])
 
 
+class PutView(Op):
+    """y = 0, but the elements that a view shows are x"""
+
+    @staticmethod
+    def outputs(
+        x: Tensor, *, size: tuple[int, ...], op: type[View], attrs: dict[str, Any]
+    ) -> Result:
+        return size, x.dtype
+
+    @classmethod
+    def apply(cls, *inputs: Any, into: Tensor | None = None, **attrs: Any) -> Any:
+        (x,) = inputs
+        buffer = x.device.empty(attrs["size"], x.dtype.numpy)
+        launch(x.device, "shape.fill", buffer, 0)
+        launch(x.device, "shape.copy", x._buffer, attrs["op"].view(buffer, **attrs["attrs"]))
+        out = wrap(buffer, x.dtype, x.device)
+        if x.requires_grad and recording.enabled:
+            cls.record(inputs, attrs, (out,))
+        return out
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        return self.attrs["op"].apply(gy, **self.attrs["attrs"])
+
+
+class Diagonal(View):
+    """y[.., i] = x[.., i, .., i + offset, ..]"""
+
+    @staticmethod
+    def view(buffer: Any, *, offset: int, dims: tuple[int, int]) -> Any:
+        shown = buffer.diagonal(offset, *dims)
+        # NumPy's are read-only, lest one forget that they are views.
+        shown.flags.writeable = buffer.flags.writeable
+        return shown
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        return PutView.apply(gy, size=self.shapes[0], op=Diagonal, attrs=self.attrs)
+
+
 def dimension(tensor: Tensor, dim: int, *, extra: int = 0) -> int:
     """A dimension counted from the front, of the tensor or of one with `extra` more."""
     n = max(tensor._buffer.ndim + extra, 1)
@@ -76,8 +116,16 @@ def dimensions(tensor: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ..
     return tuple(found) if tensor._buffer.ndim else ()
 
 
-def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as ints or as one sequence of them."""
+def sizes(
+    args: tuple[Any, ...], named: dict[str, Any] | None = None, name: str = "size"
+) -> tuple[int, ...]:
+    """A shape given as ints, as one sequence of them or, of this name, among keyword arguments."""
+    if named:
+        if args or set(named) != {name}:
+            raise TypeError(
+                f"expected ints, one sequence of them or `{name}`, not {args} and {sorted(named)}"
+            )
+        args = (named[name],)
     given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     return tuple([n if type(n) is int else operator.index(n) for n in given])
 
@@ -98,9 +146,9 @@ def _fill_in(numel: int, size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @method("reshape")
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same elements in order in another shape, where one size may be -1; a view if possible."""
-    return _reshaped(input, _fill_in(input._buffer.size, sizes(shape)))
+    return _reshaped(input, _fill_in(input._buffer.size, sizes(shape, named, "shape")))
 
 
 def _reshaped(input: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -115,9 +163,17 @@ def _shows_as(buffer: Any, size: tuple[int, ...]) -> bool:
 
 
 @method("view")
-def view(self: Tensor, *shape: Any) -> Tensor:
-    """As `reshape`, but never a copy."""
-    size = _fill_in(self._buffer.size, sizes(shape))
+def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
+    """As `reshape`, but never a copy; or, given a dtype, the same bytes read as another type.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.ones(2).view(torch.int32)
+    tensor([1065353216, 1065353216], dtype=torch.int32)
+    """
+    (kind,) = shape if len(shape) == 1 else (named.get("dtype"),)
+    if isinstance(kind, DType):
+        return _bytes_as(self, kind)
+    size = _fill_in(self._buffer.size, sizes(shape, named))
     if not _shows_as(self._buffer, size):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
@@ -126,8 +182,30 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     return Reshape.apply(self, size=size)
 
 
+def _bytes_as(x: Tensor, dtype: DType) -> Tensor:
+    """The same memory, its bytes those of another type; no gradient passes."""
+    if dtype is x.dtype:
+        return Reshape.apply(x, size=x._buffer.shape)
+    try:
+        buffer = x._buffer.view(dtype.numpy)
+    except ValueError as error:
+        raise RuntimeError(
+            f"view: a tensor of {x.dtype}, shape {list(x.shape)} and strides {x.stride()} "
+            f"does not show as {dtype}: {error}"
+        ) from None
+    out = wrap(buffer, dtype, x.device)
+    out._counter = x._counter
+    return out
+
+
 method("view_as")(lambda self, other: view(self, other.shape))
 method("reshape_as")(lambda self, other: reshape(self, other.shape))
+
+
+@method("ravel")
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension; a view if possible."""
+    return reshape(input, -1)
 
 
 @method("flatten")
@@ -167,17 +245,18 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @method("permute")
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The dimensions in the given order."""
-    order = tuple([dimension(input, d) for d in sizes(dims)])
+    dims = sizes(dims, named, "dims")
+    order = tuple([dimension(input, d) for d in dims])
     if sorted(order) != list(range(input.ndim)):
         raise RuntimeError(
-            f"permute: the dims {sizes(dims)} do not name each of {input.ndim} dimensions once"
+            f"permute: the dims {dims} do not name each of {input.ndim} dimensions once"
         )
     return Permute.apply(input, dims=order)
 
 
-@method("transpose", "swapaxes")
+@method("transpose", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     a, b = dimension(input, dim0), dimension(input, dim1)
@@ -185,6 +264,12 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     if order:
         order[a], order[b] = b, a
     return Permute.apply(input, dims=tuple(order))
+
+
+@method("swapaxes")
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As `transpose`, under NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 @method("t")
@@ -195,12 +280,19 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, -1) if input.ndim == 2 else input
 
 
-@method("movedim")
+@method("movedim", "moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places, the rest keeping their order."""
-    one = isinstance(source, int)
-    froms = [dimension(input, d) for d in ([source] if one else source)]
-    tos = [dimension(input, d) for d in ([destination] if one else destination)]
+    froms = [dimension(input, d) for d in ([source] if isinstance(source, int) else source)]
+    tos = [
+        dimension(input, d)
+        for d in ([destination] if isinstance(destination, int) else destination)
+    ]
+    if len(froms) != len(tos) or len({*froms}) < len(froms) or len({*tos}) < len(tos):
+        raise RuntimeError(
+            f"movedim: source {source} and destination {destination} must name as many dimensions, "
+            "each once"
+        )
     rest = iter([d for d in range(input.ndim) if d not in froms])
     order = [froms[tos.index(i)] if i in tos else next(rest) for i in range(input.ndim)]
     return permute(input, *order)
@@ -211,20 +303,47 @@ def _turned(self: Tensor) -> Tensor:
     return Permute.apply(self, dims=tuple(range(self.ndim))[::-1])
 
 
+@method("adjoint")
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices, in the last two dimensions, transposed: of real numbers, their adjoints."""
+    if input.ndim == 1:
+        raise RuntimeError(
+            "adjoint is only supported on matrices or batches of matrices, not on a 1-D tensor"
+        )
+    return transpose(input, -2, -1) if input.ndim else input
+
+
+def _adjoint(self: Tensor) -> Tensor:
+    """A matrix transposed: of real numbers, its adjoint."""
+    if self.ndim not in (0, 2):
+        raise RuntimeError(f"H is only supported on matrices, not on a {self.ndim}-D tensor")
+    return adjoint(self)
+
+
 Tensor.T = property(_turned)
-Tensor.mT = property(lambda self: transpose(self, -1, -2))
+Tensor.mT = Tensor.mH = property(adjoint)
+Tensor.H = property(_adjoint)
 
 
 @method("expand")
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """Dimensions of size 1 shown as larger ones, without a copy; -1 keeps a size."""
-    wanted = sizes(size)
+    wanted = sizes(size, named)
     shape = input._buffer.shape
     extra = len(wanted) - len(shape)
     full = tuple([shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted)])
     if extra < 0 or any(n not in (1, full[i + extra]) for i, n in enumerate(shape)) or -1 in full:
         raise RuntimeError(f"expand: the size {list(shape)} can't be expanded to {list(wanted)}")
     return Expand.apply(input, size=full)
+
+
+@method("sum_to_size")
+def sum_to_size(self: Tensor, *size: Any, **named: Any) -> Tensor:
+    """Summed to a shape that can be expanded to this one's."""
+    wanted = sizes(size, named)
+    if broadcast_shape("sum_to_size", wanted, self._buffer.shape) != self._buffer.shape:
+        raise RuntimeError(f"size {list(wanted)} is not expandable to size {list(self.shape)}")
+    return reduce_to(self, wanted)
 
 
 @method("expand_as")
@@ -239,10 +358,60 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand(input, *size)
 
 
-def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All expanded to the shape they meet in."""
     size = broadcast_shape("broadcast_tensors", *[t._buffer.shape for t in tensors])
-    return [expand(t, *size) for t in tensors]
+    return tuple([expand(t, *size) for t in tensors])
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that shapes, tuples or single ints, meet in.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.broadcast_shapes((2, 1), 3)
+    torch.Size([2, 3])
+    """
+    return Size(broadcast_shape("broadcast_shapes", *[sizes((shape,)) for shape in shapes or [()]]))
+
+
+# ---------------------------------------------------------------------- views in place
+
+
+def _in_place(function: Callable[..., Tensor], name: str) -> None:
+    """The form of a view that the tensor itself becomes: `unsqueeze_` of `unsqueeze`."""
+
+    def become(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        shown = function(self, *args, **kwargs)
+        if shown is self:
+            return self
+        if self.requires_grad and recording.enabled:
+            check_in_place(self)
+        if shown.requires_grad or self._origin is not None:
+            assert shown._origin is not None
+            self._origin = (_moved(self), *shown._origin[1:])
+            self._node, self._index = shown._node, shown._index
+        self._buffer = shown._buffer
+        self._bump()
+        self._current = self._counter[0]
+        return self
+
+    become.__name__ = name
+    become.__doc__ = f"In-place form of `{name[:-1]}`: the tensor itself gets another shape."
+    method(name)(become)
+
+
+def _moved(tensor: Tensor) -> Tensor:
+    """Another tensor with all that this one was."""
+    old = wrap(tensor._buffer, tensor.dtype, tensor.device)
+    old._counter, old._current, old._origin = tensor._counter, tensor._current, tensor._origin
+    old._node, old._index, old._requires_grad = tensor._node, tensor._index, tensor.requires_grad
+    return old
+
+
+for _view in (squeeze, unsqueeze, transpose, t):
+    _in_place(_view, f"{_view.__name__}_")
+_in_place(swapaxes, "swapaxes_")
+_in_place(transpose, "swapdims_")
 
 
 # ---------------------------------------------------------------------- turning, joining, cutting
@@ -264,9 +433,10 @@ class Flip(Op):
 
 
 @method("flip")
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The given dimensions reversed, as a copy."""
-    return Flip.apply(input, dims=dimensions(input, sizes(dims)))
+    reversed_dims = sizes(dims, named, "dims")
+    return Flip.apply(input, dims=dimensions(input, reversed_dims) if reversed_dims else ())
 
 
 class Cat(Op):
@@ -292,7 +462,7 @@ class Cat(Op):
             total += shape[dim]
         return (*first[:dim], total, *first[dim + 1 :]), tensors[0].dtype
 
-    def grads(self, gy: Tensor) -> list[Tensor]:
+    def grads(self, gy: Tensor) -> tuple[Tensor, ...]:
         dim = self.attrs["dim"]
         return split(gy, [shape[dim] for shape in self.shapes if shape is not None], dim)
 
@@ -328,6 +498,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """The part of a dimension from `start` on, a view."""
     d = dimension(input, dim)
     n = input._buffer.shape[d]
+    start, length = operator.index(start), operator.index(length)
     start = start + n if start < 0 else start
     if not 0 <= start <= start + length <= n:
         raise RuntimeError(
@@ -336,8 +507,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return input[(slice(None),) * d + (slice(start, start + length),)]
 
 
-@method("split")
-def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> list[Tensor]:
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces of a size along a dimension, the last perhaps smaller, or of given sizes.
 
     Unlike PyTorch's, they may be written in place where gradients are wanted, as may `chunk`'s and
@@ -361,16 +531,28 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> list[Ten
     for size in sections:
         pieces.append(narrow(tensor, d, start, size))
         start += size
-    return pieces
+    return tuple(pieces)
+
+
+@method("split")
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As the function `split`."""
+    return split(self, split_size, dim)
+
+
+@method("split_with_sizes")
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of pieces of the given sizes along a dimension."""
+    return split(input, tuple(split_sizes), dim)
 
 
 @method("chunk")
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most `chunks` pieces of equal size, the last perhaps smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input._buffer.shape[dimension(input, dim)]
-    return split(input, max(-(-n // chunks), 1), dim)
+    return split(input, -(-n // chunks) if n else (0,) * chunks, dim)
 
 
 @method("unbind")

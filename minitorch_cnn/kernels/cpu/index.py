@@ -50,3 +50,14 @@ def put_along_add(x: Any, indices: Any, y: Any, dim: int) -> None:
     places = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
     places[dim] = indices
     np.add.at(y, tuple(places), x)
+
+
+_JOINS = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def put_along_reduce(x: Any, src: Any, indices: Any, y: Any, dim: int, how: str) -> None:
+    """y = x, then y[.., indices[.., i, ..], ..] = how(itself, src[.., i, ..])"""
+    np.copyto(y, x)
+    places = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    places[dim] = indices
+    _JOINS[how].at(y, tuple(places), src)

@@ -123,6 +123,22 @@ def _integers(thread, threads, y, seed, first, low, span):
             out[i] = low + np.int64(bits % span)
 
 
+def choose(weights: Any, u: Any, y: Any) -> None:
+    """y[r, i] = the index where the sum of the weights of row r passes u[r, i] times all of it"""
+    for row, part, chosen in zip(weights, u, y):
+        sums = np.cumsum(row)
+        last = np.flatnonzero(row)[-1]  # which rounding must not carry a draw beyond
+        chosen[:] = np.minimum(np.searchsorted(sums, part * sums[-1], side="right"), last)
+
+
+def choose_distinct(weights: Any, u: Any, y: Any) -> None:
+    """y[r] = the indices of the first of exponential waiting times, one for each weight of row r"""
+    for row, part, chosen in zip(weights, u, y):
+        waits = np.full(row.size, np.inf)
+        np.divide(-np.log1p(-part), row, out=waits, where=row > 0)
+        chosen[:] = np.argsort(waits, kind="stable")[: chosen.size]
+
+
 def dropout(x: Any, state: Any, y: Any, mask: Any, p: float) -> None:
     """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
     x, y, mask = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
