@@ -1,5 +1,8 @@
 """Rows of what works on images: convolutions, pooling, padding, resizing."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -19,7 +22,7 @@ from .op_table import (
     slow_conv2d,
     whole,
 )
-from .strategies import convs
+from .strategies import convs, pools
 
 
 def lines(images_drawn):
@@ -186,6 +189,72 @@ def invertible_poolings(draw):
     return Case(case.arrays, {"kernel_size": kernel, "padding": padding})
 
 
+@st.composite
+def resizings(draw, mode, dims, corners=False, least=1, **options):
+    """Images and their new size, or by what to multiply the old."""
+    size = tuple(draw(st.integers(least, 6)) for _ in range(dims))
+    case = draw(cases(sized((draw(st.integers(1, 2)), 2, *size)), normal, **options))
+    found = {**case.options, "mode": mode}
+    if draw(booleans):
+        found["size"] = tuple(draw(st.integers(least, 9)) for _ in range(dims))
+    else:
+        factors = st.sampled_from([1.0, 1.3, 2, 2.5, 3.0])
+        found["scale_factor"] = tuple(draw(factors) for _ in range(dims))
+        found["recompute_scale_factor"] = draw(st.sampled_from([None, True, False]))
+    if corners:
+        found["align_corners"] = draw(st.sampled_from([None, True, False]))
+    return Case(case.arrays, found)
+
+
+def slow_resize(x, mode, size=None, scale_factor=None, align_corners=None, **options):
+    """Bilinear resizing of an image, pixel by pixel, from where each falls in the input."""
+    ratios = scale_factor
+    if size is None:
+        size = tuple(int(n * f) for n, f in zip(x.shape[2:], scale_factor))
+    if ratios is None or options.get("recompute_scale_factor"):
+        ratios = [m / n for m, n in zip(size, x.shape[2:])]
+    y = np.zeros((*x.shape[:2], *size))
+    for at in np.ndindex(size):
+        sides = []
+        for i, n, m, ratio in zip(at, x.shape[2:], size, ratios):
+            place = i * (n - 1) / max(m - 1, 1) if align_corners else (i + 0.5) / ratio - 0.5
+            place = min(max(place, 0), n - 1) if n != m else i
+            low = min(int(place), n - 1)
+            sides.append([(low, 1 - place + low), (min(low + 1, n - 1), place - low)])
+        for (r, weight), (s, other) in itertools.product(*sides):
+            y[(..., *at)] += weight * other * x[..., r, s]
+    return y
+
+
+@st.composite
+def unfoldings(draw):
+    config = draw(pools(max_size=5, max_kernel=3))
+    case = draw(cases(st.just(config.x_shape), normal))
+    names = ("stride", "padding", "dilation")
+    options = {name: getattr(config, name) for name in names}
+    return Case(case.arrays, {**options, "kernel_size": config.kernel})
+
+
+def slow_unfold(x, kernel_size, stride, padding, dilation):
+    """A convolution with a kernel for each element of the window, which holds one 1."""
+    taps = kernel_size[0] * kernel_size[1]
+    w = np.tile(np.eye(taps).reshape(taps, 1, *kernel_size), (x.shape[1], 1, 1, 1))
+    y = reference.conv2d(x, w, None, stride, padding, dilation, x.shape[1])
+    return y.reshape(*y.shape[:2], y.shape[2] * y.shape[3])
+
+
+@st.composite
+def foldings(draw):
+    config = draw(pools(max_size=5, max_kernel=3))
+    config = dataclasses.replace(config, ceil_mode=False)
+    windows = config.y_shape[2] * config.y_shape[3]
+    rows = config.c * config.kernel[0] * config.kernel[1]
+    case = draw(cases(sized((config.n, rows, windows)), normal))
+    names = ("stride", "padding", "dilation")
+    options = {name: getattr(config, name) for name in names}
+    return Case(case.arrays, {**options, "kernel_size": config.kernel, "output_size": config.size})
+
+
 ROWS: list[Row] = [
     # Convolutions
     Row(
@@ -281,4 +350,69 @@ ROWS: list[Row] = [
     Row("fractional_max_pool2d", functional("fractional_max_pool2d"), fractional_poolings()),
     Row("max_unpool2d", pool_and_undo(2), invertible_poolings()),
     Row("max_unpool1d", pool_and_undo(1), lines(invertible_poolings())),
+    # Resizing
+    *[
+        Row(f"interpolate {mode} {dims}", functional("interpolate"), resizings(mode, dims))
+        for mode, dims in [
+            ("nearest", 1),
+            ("nearest", 2),
+            ("nearest-exact", 2),
+            ("nearest-exact", 3),
+            ("area", 1),
+            ("area", 2),
+        ]
+    ],
+    *[
+        Row(f"interpolate {mode}", functional("interpolate"), resizings(mode, dims, True))
+        for mode, dims in [("linear", 1), ("bicubic", 2), ("trilinear", 3)]
+    ],
+    Row(
+        "interpolate bilinear",
+        functional("interpolate"),
+        resizings("bilinear", 2, True),
+        slow_resize,
+        batched=(0,),
+    ),
+    *[
+        Row(
+            f"interpolate {mode} antialiased",
+            functional("interpolate"),
+            # Of a single column PyTorch, 2.13 at least, makes columns of one number each.
+            resizings(mode, 2, corners, least=2, antialias=st.just(True)),
+        )
+        for mode, corners in [("bilinear", True), ("bicubic", True), ("lanczos", False)]
+    ],
+    Row(
+        "interpolate bytes",
+        lambda t, x: t.nn.functional.interpolate(x.to(t.uint8), scale_factor=1.5),
+        cases(sized((1, 2, 3, 4)), whole),
+    ),
+    *[
+        Row(
+            f"pad nothing {mode}",
+            lambda t, x, mode=mode: t.nn.functional.pad(x, (0, 0), mode),
+            cases(sized((2, 3)), normal),
+        )
+        for mode in ["constant", "reflect"]
+    ],
+    # Windows and channels
+    Row("unfold", functional("unfold"), unfoldings(), slow_unfold, batched=(0,)),
+    Row("fold", functional("fold"), foldings(), batched=(0,)),
+    Row(
+        "unfold one image",
+        lambda t, x: t.nn.functional.fold(t.nn.functional.unfold(x, 2), (3, 4), 2),
+        cases(sized((2, 3, 4)), normal),
+    ),
+    *[
+        Row(
+            name,
+            lambda t, x, name=name: getattr(t.nn.functional, name)(x, 2),
+            cases(st.sampled_from(drawn), normal),
+        )
+        for name, drawn in [
+            ("pixel_shuffle", [(2, 4, 3, 2), (8, 1, 2), (1, 2, 4, 2, 2)]),
+            ("pixel_unshuffle", [(2, 2, 4, 2), (1, 2, 4), (2, 1, 1, 2, 4)]),
+            ("channel_shuffle", [(2, 6, 1, 2), (1, 4, 3), (1, 2, 1, 2, 2)]),
+        ]
+    ],
 ]

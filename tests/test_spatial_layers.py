@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minitorch_cnn as mt
+import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn
 
 from .test_layers import copied
@@ -64,6 +65,36 @@ LAYERS = [
     layer("AdaptiveMaxPool2d", 1),
     layer("AdaptiveMaxPool2d", (5, None), True),
     layer("AdaptiveMaxPool2d", 4, shape=(4, 9, 8)),
+    # Padding
+    *[
+        line(f"{kind}Pad1d", padding)
+        for kind in ["Circular", "Reflection", "Replication", "Zero"]
+        for padding in [2, (3, -1)]
+    ],
+    *[
+        layer(f"{kind}Pad2d", padding)
+        for kind in ["Circular", "Reflection", "Replication", "Zero"]
+        for padding in [1, (3, -1, 0, 2)]
+    ],
+    line("ConstantPad1d", (1, 2), 3.5),
+    layer("ConstantPad2d", padding=2, value=-1),
+    layer("ReflectionPad2d", 2, shape=(4, 9, 8)),
+    # Resizing
+    layer("Upsample", scale_factor=2),
+    layer("Upsample", (5, 11)),
+    layer("Upsample", None, (1.5, 2), "bilinear", True),
+    layer("Upsample", scale_factor=1.7, mode="bicubic", recompute_scale_factor=True),
+    line("Upsample", 5, mode="linear", align_corners=False),
+    layer("UpsamplingNearest2d", scale_factor=(2, 3)),
+    layer("UpsamplingBilinear2d", 12),
+    # Windows and channels
+    layer("Unfold", 3),
+    layer("Unfold", (2, 3), (1, 2), 1, 2),
+    layer("Fold", (9, 8), 3, shape=(2, 18, 42)),
+    layer("Fold", 4, (2, 1), dilation=2, padding=(1, 0), stride=(2, 1), shape=(6, 8)),
+    layer("PixelShuffle", 2),
+    layer("PixelUnshuffle", 3, shape=(4, 9, 6)),
+    layer("ChannelShuffle", 2),
 ]
 
 
@@ -165,6 +196,41 @@ def test_fractional_pooling_draws_windows_that_cover_the_image():
     assert mt.equal(pool(x)[0], y)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("upsample", {"scale_factor": 2, "mode": "bilinear", "align_corners": True}),
+        ("upsample_nearest", {"size": (4, 5)}),
+        ("upsample_bilinear", {"scale_factor": 1.5}),
+    ],
+)
+def test_older_names_of_interpolate_warn(name, options, pytorch):
+    found = []
+    for t in (mt, pytorch):
+        with pytest.warns(UserWarning, match=f"`nn.functional.{name}` is deprecated"):
+            found.append(getattr(t.nn.functional, name)(t.ones(1, 1, 3, 4), **options).tolist())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nearest_places_are_pytorchs_whatever_the_rounding(dtype, pytorch):
+    for n in range(1, 40):
+        x = np.arange(n, dtype=dtype)[None, None]
+        for m in range(1, 60):
+            for mode in ("nearest", "nearest-exact"):
+                ours, theirs = (
+                    t.nn.functional.interpolate(t.from_numpy(x), m, mode=mode)
+                    for t in (mt, pytorch)
+                )
+                assert ours.tolist() == theirs.tolist(), (n, m, mode)
+
+
+def test_padding_and_resizing_by_copies_keep_what_is_exact():
+    x = mt.tensor([[[1e30, -1e-30, 3.0]]])
+    assert F.pad(x, (2, 2), "reflect").flatten().tolist()[2:5] == x.flatten().tolist()
+    assert F.interpolate(x, 6).flatten().tolist()[::2] == x.flatten().tolist()
+
+
 OUTPUT_SIZES = [(18, 16), (19, 17), [2, 6, 18, 17]]
 
 
@@ -245,6 +311,41 @@ REFUSED = [
         lambda t: t.nn.MaxUnpool2d(2)(t.zeros(1, 2, 2), t.zeros(1, 2, 2).long(), (4, 7)),
         r"\(4, 7\)",
     ),
+    # Resizing
+    *[
+        (lambda t, given=given: t.nn.functional.interpolate(t.ones(1, 2, 3, 4), **given), text)
+        for given, text in [
+            ({}, "either"),
+            ({"size": 2, "scale_factor": 2}, "only one"),
+            ({"size": (2, 2, 2)}, r"\[3, 4\]"),
+            ({"size": 2.5}, "2.5"),
+            ({"size": 0}, r"\(0, 0\)"),
+            ({"scale_factor": 0.1}, r"\(0, 0\)"),
+            ({"scale_factor": "2"}, "'2'"),
+            ({"size": 2, "recompute_scale_factor": True}, "2"),
+            ({"size": 2, "align_corners": False}, "'nearest'"),
+            ({"size": 2, "mode": "linear"}, "4 dimensions.*'linear' needs 3"),
+            ({"size": 2, "mode": "smooth"}, "'smooth'"),
+            ({"size": 2, "antialias": True}, "'nearest'"),
+            ({"size": 2, "mode": "lanczos"}, "lanczos"),
+        ]
+    ],
+    (lambda t: t.nn.Upsample(2)(t.ones(3, 4)), "2 dimensions"),
+    (lambda t: t.nn.Upsample(2)(t.ones(1, 0, 3, 4)), r"\[1, 0, 3, 4\]"),
+    (lambda t: t.nn.Upsample(2, mode="bilinear")(t.ones(1, 1, 3, 4).long()), "int64"),
+    # Windows and channels
+    (lambda t: t.nn.Unfold(5)(t.zeros(1, 1, 4, 4)), r"\(5, 5\).*\(4, 4\)"),
+    (lambda t: t.nn.Unfold(2, stride=0)(t.zeros(1, 1, 4, 4)), r"\(0, 0\)"),
+    (lambda t: t.nn.Unfold(2, padding=-1)(t.zeros(1, 1, 4, 4)), r"\(-1, -1\)"),
+    (lambda t: t.nn.Unfold(2)(t.zeros(1, 0, 4, 4)), r"\[1, 0, 4, 4\]"),
+    (lambda t: t.nn.Fold((3, 4), 2)(t.zeros(1, 8, 5)), "6 windows of 4"),
+    (lambda t: t.nn.Fold((3, 4), 2)(t.zeros(1, 7, 6)), r"\[1, 7, 6\]"),
+    (lambda t: t.nn.Fold((3, 4), 2)(t.zeros(6)), r"\[6\]"),
+    (lambda t: t.nn.PixelShuffle(2)(t.zeros(1, 6, 2, 2)), "6 channels"),
+    (lambda t: t.nn.PixelShuffle(0)(t.zeros(1, 4, 2, 2)), "0"),
+    (lambda t: t.nn.PixelUnshuffle(2)(t.zeros(1, 4, 3, 2)), r"\[1, 4, 3, 2\]"),
+    (lambda t: t.nn.PixelUnshuffle(2)(t.zeros(4, 2)), r"\[4, 2\]"),
+    (lambda t: t.nn.ChannelShuffle(3)(t.zeros(1, 4, 3, 2)), "4 channels"),
     # Padding
     (lambda t: t.nn.functional.pad(t.zeros(3), (1,)), r"\[1\]"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1, 1, 1)), "4 and input of dimension 1"),

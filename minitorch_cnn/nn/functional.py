@@ -47,6 +47,8 @@ from ..ops.dropout import dropout as dropout
 from ..ops.dropout import dropout1d as dropout1d
 from ..ops.dropout import dropout2d as dropout2d
 from ..ops.dropout import feature_alpha_dropout as feature_alpha_dropout
+from ..ops.fold import fold as fold
+from ..ops.fold import unfold as unfold
 from ..ops.loss import binary_cross_entropy as binary_cross_entropy
 from ..ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from ..ops.loss import cross_entropy as cross_entropy
@@ -91,7 +93,14 @@ from ..ops.pool import max_pool1d as max_pool1d
 from ..ops.pool import max_pool2d as max_pool2d
 from ..ops.pool import max_unpool1d as max_unpool1d
 from ..ops.pool import max_unpool2d as max_unpool2d
+from ..ops.resize import interpolate as interpolate
+from ..ops.resize import upsample as upsample
+from ..ops.resize import upsample_bilinear as upsample_bilinear
+from ..ops.resize import upsample_nearest as upsample_nearest
 from ..ops.scatter import one_hot as one_hot
+from ..ops.shuffle import channel_shuffle as channel_shuffle
+from ..ops.shuffle import pixel_shuffle as pixel_shuffle
+from ..ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from ..tensor import Tensor
 
 

@@ -11,11 +11,11 @@ def blend(x: Any, starts: Any, sources: Any, weights: Any, y: Any, dim: int) -> 
     before, after = prod(x.shape[:dim]), prod(x.shape[dim + 1 :])
     if y.size:
         x = x.reshape(before, x.shape[dim], after)
-        blend_middle(x, starts, sources, weights, y.reshape(before, y.shape[dim], after))
+        _blend_middle(x, starts, sources, weights, y.reshape(before, y.shape[dim], after))
 
 
 @kernel(work=lambda x, starts, sources, weights, y: 2 * (x.shape[0] * x.shape[2] * sources.size))
-def blend_middle(x, starts, sources, weights, y):
+def _blend_middle(x, starts, sources, weights, y):
     """y[o,i,j] = sum of weights[t] x[o,sources[t],j] for starts[i] <= t < starts[i+1]"""
     rows = y.shape[1]
     if y.shape[2] == 1:

@@ -48,3 +48,12 @@ def flip(x: Any, y: Any, dims: tuple[int, ...]) -> None:
 def copy_second(x: Any, source: Any, y: Any) -> None:
     """y = source; x is what y held before, of no importance"""
     copy(source, y)
+
+
+def add_windows(x: Any, y: Any, stride: tuple[int, int], dilation: tuple[int, int]) -> None:
+    """y[n,c,r,s] = sum of x[n,c,u,v,i,j] where r = i*sh+u*dh and s = j*sw+v*dw"""
+    y.fill(0)
+    height, width = [(n - 1) * s + 1 for n, s in zip(x.shape[4:], stride)]
+    for u, v in np.ndindex(*x.shape[2:4]):
+        r, s = u * dilation[0], v * dilation[1]
+        y[:, :, r : r + height : stride[0], s : s + width : stride[1]] += x[:, :, u, v]
