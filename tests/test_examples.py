@@ -21,6 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = [
     "quickstart",
     "cifar10",
+    "resnet_cifar10",
     "lenet_mnist",
     "conv2d_from_scratch",
     "cnn_vs_mlp",
@@ -136,7 +137,46 @@ def test_cifar10_takes_its_root_from_the_environment(run, cifar, monkeypatch):
     assert "Finished Training" in run("cifar10", "--epochs", 1)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "lenet_mnist", "cnn_vs_mlp"])
+def test_resnet_reports_every_epoch(run, cifar):
+    lines = run("resnet_cifar10", "--root", cifar, "--limit", 3, "--epochs", 1).splitlines()
+    assert re.fullmatch(r"Epoch 1: loss \d\.\d{4}, test accuracy \d+\.\d\d%, time .* s", lines[0])
+    assert lines[1:] == [f"Saved {cifar / 'resnet_cifar10.pt'}"]
+
+
+def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(run, cifar, monkeypatch):
+    def train(*options):
+        run("resnet_cifar10", "--root", cifar, "--batch-size", 8, "--epochs", 2, *options)
+
+    def save_and_stop(state, path):
+        save(state, path)
+        raise KeyboardInterrupt
+
+    train()
+    whole = torch.load(cifar / "resnet_cifar10.pt")
+    save = torch.save
+    with monkeypatch.context() as stopping:
+        stopping.setattr(torch, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    assert torch.load(cifar / "resnet_cifar10.pt")["epoch"] == 1
+    train("--resume", cifar / "resnet_cifar10.pt", "--seed", 5)
+    resumed = torch.load(cifar / "resnet_cifar10.pt")
+    assert resumed["epoch"] == 2
+    for name, value in whole["model"].items():
+        assert torch.equal(resumed["model"][name], value), name
+    for i, state in whole["optimizer"]["state"].items():
+        kept = resumed["optimizer"]["state"][i]["momentum_buffer"]
+        assert torch.equal(kept, state["momentum_buffer"])
+    assert resumed["scheduler"] == whole["scheduler"]
+
+
+def test_resnet_names_a_missing_checkpoint(run, cifar, capsys):
+    with pytest.raises(SystemExit):
+        run("resnet_cifar10", "--root", cifar, "--resume", cifar / "none.pt")
+    assert "none.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["cifar10", "resnet_cifar10", "lenet_mnist", "cnn_vs_mlp"])
 def test_missing_data_are_named_without_a_traceback(name, run, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         run(name, "--root", tmp_path / "nowhere")

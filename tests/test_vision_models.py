@@ -25,6 +25,7 @@ PARAMETERS = {
     "efficientnet_b3": 12_233_232,
     "efficientnet_b4": 19_341_616,
     "googlenet": 13_004_888,
+    "mobilenet_v2": 3_504_872,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
@@ -130,6 +131,15 @@ NAMES = {
         "classifier.1.weight": (1000, 512, 1, 1),
     },
     "squeezenet1_1": {"features.3.expand1x1.weight": (64, 16, 1, 1)},
+    "mobilenet_v2": {
+        "features.0.0.weight": (32, 3, 3, 3),
+        "features.1.conv.0.0.weight": (32, 1, 3, 3),
+        "features.1.conv.1.weight": (16, 32, 1, 1),
+        "features.1.conv.2.running_mean": (16,),
+        "features.17.conv.2.weight": (320, 960, 1, 1),
+        "features.18.1.bias": (1280,),
+        "classifier.1.weight": (1000, 1280),
+    },
     "shufflenet_v2_x1_0": {
         "conv1.0.weight": (24, 3, 3, 3),
         "stage2.0.branch1.0.weight": (24, 1, 3, 3),
@@ -218,6 +228,10 @@ def test_options_of_the_others(undrawn):
     assert models.alexnet(num_classes=5, dropout=0.1).classifier[0].p == 0.1
     assert models.vgg11(num_classes=5, init_weights=False, dropout=0.2).classifier[2].p == 0.2
     assert models.squeezenet1_1(num_classes=5, dropout=0.3).classifier[0].p == 0.3
+    net = models.mobilenet_v2(width_mult=0.5, inverted_residual_setting=[[1, 16, 1, 1]])
+    assert net.features[0].out_channels == 16
+    assert net.features[1].out_channels == 8
+    assert len(net.features) == 3
     assert models.efficientnet_b0(dropout=0.4).classifier[0].p == 0.4
     assert models.densenet121(drop_rate=0.5).features.denseblock1.denselayer1.drop_rate == 0.5
 
@@ -245,6 +259,8 @@ def test_googlenet_maps_its_input():
         (lambda: models.GoogLeNet(blocks=[1]), "blocks length should be 3 instead of 1"),
         (lambda: models.EfficientNet([], 0.2), "should not be empty"),
         (lambda: models.CifarResNet(0), "a block in each stage, not 0"),
+        (lambda: models.MobileNetV2(inverted_residual_setting=[[1, 2]]), "4-element"),
+        (lambda: models.mobilenetv2.InvertedResidual(4, 4, 3, 1), "instead of 3"),
         (
             lambda: models.resnet18(replace_stride_with_dilation=[True]),
             "3-element tuple, got \\[True\\]",
@@ -313,6 +329,10 @@ SMALL = {
     ),
     "googlenet": (
         lambda m: m.googlenet(num_classes=4, dropout=0.0, dropout_aux=0.0, transform_input=True),
+        32,
+    ),
+    "mobilenetv2": (
+        lambda m: m.mobilenet_v2(num_classes=4, width_mult=0.25, dropout=0.0),
         32,
     ),
     "resnet": (lambda m: m.ResNet(m.Bottleneck, [1, 2, 1, 1], num_classes=4), 32),

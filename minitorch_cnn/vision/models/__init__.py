@@ -16,6 +16,7 @@ from .efficientnet import (
 )
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .lenet import LeNet5
+from .mobilenetv2 import MobileNetV2, mobilenet_v2
 from .notebook import NotebookNet
 from .resnet import (
     ResNet,
@@ -50,6 +51,7 @@ __all__ = [
     "GoogLeNet",
     "GoogLeNetOutputs",
     "LeNet5",
+    "MobileNetV2",
     "NotebookNet",
     "ResNet",
     "ShuffleNetV2",
@@ -65,6 +67,7 @@ __all__ = [
     "efficientnet_b3",
     "efficientnet_b4",
     "googlenet",
+    "mobilenet_v2",
     "resnet18",
     "resnet20",
     "resnet32",
