@@ -295,6 +295,7 @@ from .ops.index import gather as gather
 from .ops.index import nonzero as nonzero
 from .ops.loss import log_softmax as log_softmax
 from .ops.loss import softmax as softmax
+from .ops.matmul import bilinear as bilinear
 from .ops.matmul import bmm as bmm
 from .ops.matmul import dot as dot
 from .ops.matmul import einsum as einsum

@@ -118,6 +118,23 @@ REFUSED = [
     lambda t: t.nn.Dropout2d(1.5),
     lambda t: t.nn.functional.dropout1d(t.zeros(2)),
     lambda t: t.nn.functional.alpha_dropout(t.zeros(2), -0.5),
+    lambda t: t.nn.Bilinear(0, 2, 2),
+    lambda t: t.nn.Bilinear(2, 3, 2)(t.zeros(1, 3), t.zeros(1, 2)),
+    lambda t: t.nn.Bilinear(2, 3, 2)(t.zeros(1, 2), t.zeros(2, 3)),
+    lambda t: t.nn.functional.bilinear(t.zeros(2), t.zeros(3), t.zeros(4, 2, 3), t.zeros(3)),
+    lambda t: t.nn.Embedding(3, 2, padding_idx=3),
+    lambda t: t.nn.Embedding(3, 2, padding_idx=-4),
+    lambda t: t.nn.Embedding(3, 2, _weight=t.zeros(2, 2)),
+    lambda t: t.nn.Embedding.from_pretrained(t.zeros(2)),
+    lambda t: t.nn.Embedding(3, 2)(t.tensor([3])),
+    lambda t: t.nn.Embedding(3, 2)(t.tensor([-1])),
+    lambda t: t.nn.Embedding(3, 2)(t.tensor([1.0])),
+    lambda t: t.nn.functional.embedding(t.tensor([0]), t.zeros(2, 2), padding_idx=5),
+    lambda t: t.nn.LazyConv2d(4, 3)(t.zeros(4, 9)),
+    lambda t: t.nn.LazyConv2d(4, 3, groups=2)(t.zeros(1, 3, 9, 9)),
+    lambda t: t.nn.LazyLinear(4).weight.shape,
+    lambda t: t.nn.LazyLinear(4).weight + 1,
+    lambda t: t.nn.init.sparse_(t.zeros(3), 0.5),
 ]
 
 REFUSED_LOSSES = [

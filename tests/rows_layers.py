@@ -454,4 +454,57 @@ losses = [
     ),
 ]
 
-ROWS: list[Row] = [*activations, *normalisation, *distances, *losses]
+# Tables, pairs of features, draws
+
+
+@st.composite
+def lookups(draw, **options):
+    """Numbers of rows, and a table."""
+    generator = np.random.default_rng(draw(seeds))
+    table = normal(generator, (4, draw(st.integers(1, 3))))
+    numbers = generator.integers(0, 4, draw(shapes(0, 2, 0, 3)))
+    case = Case([np.asarray(numbers), table])
+    case.options.update({name: draw(option) for name, option in options.items()})
+    return case
+
+
+def seeded_gumbel(t, x):
+    t.manual_seed(0)
+    return t.nn.functional.gumbel_softmax(x, tau=2.0, dim=0)
+
+
+others = [
+    Row("embedding", functional("embedding"), lookups(), batched=(0,)),
+    Row(  # of rows asked for once: only then is it the gradient
+        "embedding by frequency",
+        lambda t, w: t.nn.functional.embedding(
+            t.tensor([[3, 1], [0, 2]]), w, scale_grad_by_freq=True
+        ),
+        cases(sized((4, 2)), normal),
+    ),
+    Row(
+        "embedding cut down",
+        lambda t, n, w, norm_type: t.nn.functional.embedding(
+            n, w.detach() * 1, None, 0.75, norm_type
+        ),
+        lookups(norm_type=st.sampled_from([1.0, 2.0])).filter(lambda case: case.arrays[0].size),
+    ),
+    Row(
+        "bilinear",
+        functional("bilinear"),
+        cases(
+            st.sampled_from(
+                [
+                    [(2, 3), (2, 2), (4, 3, 2)],
+                    [(3,), (1,), (2, 3, 1), (2,)],
+                    [(1, 2, 2), (1, 2, 3), (1, 2, 3), (1,)],
+                ]
+            ).map(lambda sizes: sizes if len(sizes) == 4 else [*sizes, (sizes[2][0],)]),
+            *[normal] * 4,
+        ),
+        batched=(),
+    ),
+    Row("gumbel_softmax", seeded_gumbel, cases(st.just((3, 2)), normal), peer=False),
+]
+
+ROWS: list[Row] = [*activations, *normalisation, *distances, *losses, *others]

@@ -323,6 +323,125 @@ def parameter_dicts(t):
     return [*seen, len(values), repr(values)]
 
 
+# ---------------------------------------------------------------------- lazy layers
+
+
+@story
+def lazy_layers(t):
+    nn = t.nn
+    found = []
+    for make, *shape in [
+        (lambda: nn.LazyLinear(3), 2, 5),
+        (lambda: nn.LazyLinear(3, bias=False, dtype=t.float64), 2, 5),
+        (lambda: nn.LazyConv1d(4, 3, padding=1), 2, 3, 7),
+        (lambda: nn.LazyConv2d(4, 3, 2, groups=2), 2, 6, 7, 7),
+        (lambda: nn.LazyConv2d(4, kernel_size=(1, 2), bias=False), 6, 7, 7),
+        (lambda: nn.LazyConvTranspose1d(4, 3), 2, 3, 7),
+        (lambda: nn.LazyConvTranspose2d(4, 3, stride=2, groups=2), 2, 6, 3, 3),
+        (lambda: nn.LazyBatchNorm1d(), 4, 5),
+        (lambda: nn.LazyBatchNorm2d(0.1, 0.2, False), 2, 3, 4, 4),
+        (lambda: nn.LazyBatchNorm2d(track_running_stats=False, bias=False), 2, 3, 4, 4),
+        (lambda: nn.LazyInstanceNorm2d(affine=True), 2, 3, 4, 4),
+    ]:
+        layer = make()
+        lazy = [repr(p) for p in [*layer.parameters(), *layer.buffers()] if "Un" in repr(p)]
+        found.append((repr(layer), lazy, list(layer.state_dict())))
+        dtype = t.float64 if "False, dtype" in repr(make) else None
+        y = layer(t.zeros(*shape, dtype=dtype or layer_type(layer)))
+        found.append((tuple(y.shape), repr(layer), type(layer).__name__))
+        found.append([(k, tuple(v.shape), str(v.dtype)) for k, v in layer.state_dict().items()])
+        found.append([p.requires_grad for p in layer.parameters()])
+    return found
+
+
+def layer_type(layer):
+    return next((p.dtype for p in layer.parameters()), None)
+
+
+@story
+def lazy_networks(t):
+    net = t.nn.Sequential(t.nn.LazyConv2d(2, 3), t.nn.Flatten(), t.nn.LazyLinear(3)).double()
+    other = copy.deepcopy(net)
+    seen = [repr(net), len(list(net.parameters()))]
+    net(t.zeros(1, 2, 5, 5).double())
+    seen.append([(k, tuple(v.shape), str(v.dtype)) for k, v in net.state_dict().items()])
+    seen.append(str(other.load_state_dict(net.state_dict())))
+    seen.append([(k, tuple(v.shape)) for k, v in other.state_dict().items()])
+    other(t.zeros(1, 2, 5, 5).double())
+    seen.append(repr(other[2]))
+    fresh = t.nn.LazyLinear(3)
+    seen.append(str(fresh.load_state_dict(t.nn.LazyLinear(3).state_dict())))
+    seen.append(refused(lambda: t.nn.Linear(2, 3).load_state_dict(fresh.state_dict())))
+    return seen
+
+
+@story
+def a_lazy_layer_of_ones_own(t):
+    class Scale(t.nn.modules.lazy.LazyModuleMixin, t.nn.Module):
+        cls_to_become = t.nn.Identity
+
+        def __init__(self, ready=True):
+            super().__init__()
+            self.ready = ready
+            self.factor = t.nn.UninitializedParameter()
+
+        def initialize_parameters(self, x):
+            if self.ready:
+                self.factor.materialize(x.shape[-1:])
+
+        def forward(self, x):
+            return x
+
+    layer = Scale()
+    layer(t.zeros(2, 3))
+    return [
+        type(layer).__name__,
+        tuple(layer.factor.shape),
+        refused(lambda: Scale(ready=False)(t.zeros(1)), "has not been fully initialized"),
+    ]
+
+
+# ---------------------------------------------------------------------- tables
+
+
+@story
+def embeddings(t):
+    layer = t.nn.Embedding(5, 3, padding_idx=-2)
+    seen = [repr(layer), layer.weight[3].tolist(), [n for n, _ in layer.named_parameters()]]
+    table = t.arange(10.0).reshape(5, 2).double()
+    numbers = t.tensor([[1, 4], [1, 3]])
+    for options in [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}, {"max_norm": 3.0}]:
+        layer = t.nn.Embedding.from_pretrained(table.clone(), freeze=False, **options)
+        y = layer(numbers)
+        (y * y).sum().backward()
+        seen.append([repr(layer), exact(y), exact(layer.weight), exact(layer.weight.grad)])
+    frozen = t.nn.Embedding.from_pretrained(table)
+    return [*seen, frozen.weight.requires_grad, repr(t.nn.Embedding(2, 2, None, 1.0, 1.0, True))]
+
+
+def exact(tensor):
+    return [round(x, 9) for x in tensor.detach().reshape(-1).tolist()]
+
+
+@story
+def bilinear_layers(t):
+    layer = t.nn.Bilinear(2, 3, 4, bias=False)
+    state = [(k, tuple(v.shape)) for k, v in t.nn.Bilinear(2, 3, 4).state_dict().items()]
+    bound = bool((layer.weight.abs() <= 2**-0.5).all())
+    return [repr(layer), state, bound, tuple(layer(t.zeros(5, 2), t.zeros(5, 3)).shape)]
+
+
+def test_gumbel_softmax_draws_in_proportion():
+    mt.manual_seed(0)
+    logits = mt.tensor([0.0, 1.0, 2.0]).expand(20_000, 3)
+    draws = mt.nn.functional.gumbel_softmax(logits, hard=True)
+    assert mt.equal(draws.sum(1), mt.ones(20_000))
+    expected = logits[0].softmax(0)
+    assert bool(((draws.mean(0) - expected).abs() < 0.02).all())
+    soft = mt.nn.functional.gumbel_softmax(logits[:3].clone().requires_grad_(), tau=0.5)
+    assert mt.allclose(soft.sum(1), mt.ones(3))
+
+
 def test_a_bad_state_changes_nothing_even_with_hooks():
     module = net(mt)
     module.register_load_state_dict_post_hook(lambda m, keys: None)

@@ -47,12 +47,14 @@ from ..ops.dropout import dropout as dropout
 from ..ops.dropout import dropout1d as dropout1d
 from ..ops.dropout import dropout2d as dropout2d
 from ..ops.dropout import feature_alpha_dropout as feature_alpha_dropout
+from ..ops.embedding import embedding as embedding
 from ..ops.fold import fold as fold
 from ..ops.fold import unfold as unfold
 from ..ops.loss import binary_cross_entropy as binary_cross_entropy
 from ..ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from ..ops.loss import cross_entropy as cross_entropy
 from ..ops.loss import gaussian_nll_loss as gaussian_nll_loss
+from ..ops.loss import gumbel_softmax as gumbel_softmax
 from ..ops.loss import huber_loss as huber_loss
 from ..ops.loss import kl_div as kl_div
 from ..ops.loss import l1_loss as l1_loss
@@ -72,6 +74,7 @@ from ..ops.margin import multilabel_margin_loss as multilabel_margin_loss
 from ..ops.margin import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from ..ops.margin import triplet_margin_loss as triplet_margin_loss
 from ..ops.margin import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from ..ops.matmul import bilinear as bilinear
 from ..ops.matmul import linear as linear
 from ..ops.norm import batch_norm as batch_norm
 from ..ops.norm import group_norm as group_norm

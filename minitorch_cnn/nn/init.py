@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..autograd import no_grad
-from ..ops.creation import empty, empty_like, eye, from_numpy
+from ..ops.creation import empty, empty_like, eye, from_numpy, randperm
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
     "trunc_normal_",
     "uniform_",
     "xavier_normal_",
@@ -326,3 +327,27 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     q = q if rows >= columns else q.T
     values = from_numpy(np.ascontiguousarray(gain * q))
     return tensor.copy_(values.reshape(tensor.shape))
+
+
+@no_grad()
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Fill normally, but with 0 in `sparsity` of each column, rounded up, drawn at random.
+
+    From Martens, Deep learning via Hessian-free optimization (2010). Raises ValueError unless the
+    tensor has two dimensions.
+
+    >>> import minitorch_cnn as torch
+    >>> w = torch.nn.init.sparse_(torch.empty(10, 3), sparsity=0.25)
+    >>> (w == 0).sum(0)
+    tensor([3, 3, 3])
+    """
+    if tensor.dim() != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got one of {tensor.dim()}")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    tensor.normal_(0.0, std, generator=generator)
+    for column in range(columns):
+        tensor[randperm(rows)[:zeros], column] = 0
+    return tensor

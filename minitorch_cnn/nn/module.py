@@ -15,7 +15,7 @@ from ..dtypes import DType, float32, float64
 from ..ops.creation import empty_like
 from ..tensor import Tensor
 from .backward_hook import BackwardHook
-from .parameter import Buffer, Parameter, clear_grad
+from .parameter import Buffer, Parameter, clear_grad, is_lazy
 
 __all__ = [
     "IncompatibleKeys",
@@ -661,6 +661,8 @@ class Module:
                     f'While copying the parameter named "{key}", expected torch.Tensor from '
                     f"checkpoint but received {type(value)}"
                 )
+            elif is_lazy(present) and is_lazy(value):
+                continue
             elif value.shape != present.shape:
                 error_msgs.append(
                     f"size mismatch for {key}: copying a param with shape {value.shape} from "

@@ -14,7 +14,9 @@ from . import (
     conv,
     distance,
     dropout,
+    embedding,
     flatten,
+    lazy,
     linear,
     loss,
     module,
@@ -33,11 +35,13 @@ FILES = {
     "dropout": dropout,
     "flatten": flatten,
     "instancenorm": norm,
+    "lazy": lazy,
     "linear": linear,
     "loss": loss,
     "module": module,
     "normalization": norm,
     "pooling": pooling,
+    "sparse": embedding,
 }
 globals().update(FILES)
 sys.modules.update({f"{__name__}.{name}": file for name, file in FILES.items()})

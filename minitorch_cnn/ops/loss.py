@@ -14,11 +14,11 @@ from ..tensor import Size, Tensor, method
 from .activation import softplus
 from .compare import where
 from .conv import integer
-from .creation import full_like
+from .creation import arange, full_like, rand_like
 from .distance import at_least
 from .matmul import require_floating
 from .operands import cast
-from .reduce import mean, sum
+from .reduce import argmax, mean, sum
 from .shape import broadcast_tensors, dimension, reshape, unsqueeze
 
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
@@ -314,6 +314,29 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = 
 def softmin(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
     """Softmax of -x: the smallest element has the largest share."""
     return softmax(-input, dim, dtype=dtype)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """Draws of one of several, differentiable: softmax((logits + g) / tau), g from Gumbel's
+    distribution; if `hard`, its largest element is 1 and the others 0, with the same gradient.
+
+    `eps` is without effect, as in PyTorch. Jang et al., Categorical reparameterization with
+    Gumbel-softmax, 2016.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gumbel_softmax.html
+    """
+    require_floating("gumbel_softmax", logits)
+    exponential = -rand_like(logits).log()
+    soft = softmax((logits - exponential.log()) / tau, dim)
+    if not hard:
+        return soft
+    d = dimension(soft, dim)
+    places = arange(soft.shape[d], device=soft.device)
+    places = reshape(places, *[-1 if i == d else 1 for i in range(soft.ndim)])
+    one = cast(places == argmax(soft, d, keepdim=True), soft.dtype)
+    return one - soft.detach() + soft
 
 
 # ---------------------------------------------------------------------- losses

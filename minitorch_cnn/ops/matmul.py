@@ -245,6 +245,37 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return reshape(out, *input.shape[:-1], out_features)
 
 
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x1^T weight[o] x2 + bias[o] for every output o.
+
+    Shapes: inputs (.., i) and (.., j), weight (o, i, j), bias (o), output (.., o).
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html
+    """
+    if weight.ndim != 3 or input1.ndim == 0 or input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear: inputs of shapes {list(input1.shape)} and {list(input2.shape)} and a "
+            f"weight of shape {list(weight.shape)} do not fit"
+        )
+    outputs, first, second = weight.shape
+    if (input1.shape[-1], input2.shape[-1]) != (first, second):
+        raise RuntimeError(
+            f"bilinear: inputs of shapes {list(input1.shape)} and {list(input2.shape)} do not end "
+            f"on the {first} and {second} features that the weight of shape "
+            f"{list(weight.shape)} takes"
+        )
+    if bias is not None and bias._buffer.shape != (outputs,):
+        raise RuntimeError(
+            f"bilinear: bias of shape {list(bias.shape)} does not fit {outputs} output features"
+        )
+    require_floating("bilinear", input1, input2, weight, bias)
+    batch = Size(input1.shape[:-1]).numel()
+    columns = reshape(transpose(weight, 0, 1), first, outputs * second)
+    half = reshape(mm(reshape(input1, batch, first), columns), batch, outputs, second)
+    y = sum(half * reshape(input2, batch, 1, second), 2)
+    return reshape(y if bias is None else y + bias, *input1.shape[:-1], outputs)
+
+
 def require_floating(name: str, *tensors: Tensor | None) -> None:
     """Refuse integers, and a mix of types, where an op computes with real numbers."""
     first = tensors[0]
