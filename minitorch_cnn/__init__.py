@@ -9,6 +9,7 @@ import math as _math
 
 from . import autograd as autograd
 from . import cuda as cuda
+from . import linalg as linalg
 from . import memory as memory
 from . import nn as nn
 from . import optim as optim
@@ -108,7 +109,6 @@ from .ops.compare import ge as ge
 from .ops.compare import ge as greater_equal
 from .ops.compare import gt as greater
 from .ops.compare import gt as gt
-from .ops.compare import is_nonzero as is_nonzero
 from .ops.compare import isclose as isclose
 from .ops.compare import isfinite as isfinite
 from .ops.compare import isin as isin
@@ -298,7 +298,6 @@ from .ops.loss import softmax as softmax
 from .ops.matmul import bilinear as bilinear
 from .ops.matmul import bmm as bmm
 from .ops.matmul import dot as dot
-from .ops.matmul import einsum as einsum
 from .ops.matmul import matmul as matmul
 from .ops.matmul import mm as mm
 from .ops.norm import group_norm as group_norm
@@ -321,6 +320,23 @@ from .ops.order import sort as sort
 from .ops.order import topk as topk
 from .ops.order import unique as unique
 from .ops.order import unique_consecutive as unique_consecutive
+from .ops.product import addbmm as addbmm
+from .ops.product import addmm as addmm
+from .ops.product import addmv as addmv
+from .ops.product import addmv_ as addmv_
+from .ops.product import addr as addr
+from .ops.product import baddbmm as baddbmm
+from .ops.product import chain_matmul as chain_matmul
+from .ops.product import cross as cross
+from .ops.product import einsum as einsum
+from .ops.product import inner as inner
+from .ops.product import kron as kron
+from .ops.product import mv as mv
+from .ops.product import outer as ger
+from .ops.product import outer as outer
+from .ops.product import tensordot as tensordot
+from .ops.product import trace as trace
+from .ops.product import vdot as vdot
 from .ops.random import bernoulli as bernoulli
 from .ops.random import multinomial as multinomial
 from .ops.random import normal as normal

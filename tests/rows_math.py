@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from .op_table import (
+    Case,
     Row,
     along,
     booleans,
@@ -108,6 +109,12 @@ ELEMENTWISE = [
     Row("fmod", function("fmod"), cases(pairs, fractional, normal)),
     Row("fmod of integers", lambda t, x: t.fmod(x, 3) + t.fmod(x, -2), cases(tiny, whole)),
     Row("xlogy", function("xlogy"), cases(pairs, normal, positive)),
+    Row("addcmul of integers", lambda t, x: t.addcmul(x, x, x, value=1.9), cases(tiny, whole)),
+    Row(
+        "searchsorted mixed",
+        function("bucketize"),
+        cases(sized((3,), (2,)), normal, lambda *_: np.array([0, 1])),
+    ),
     Row("xlogy of zeros", function("xlogy"), cases(pairs, whole, positive)),
     Row("xlogy number", lambda t, x: t.xlogy(2.5, x) + t.xlogy(x, 2), cases(tiny, positive)),
     Row("rsub", lambda t, x, y: t.rsub(x, y, alpha=2), cases(pairs, normal, normal)),
@@ -368,4 +375,169 @@ ORDER = [
     ),
 ]
 
-ROWS: list[Row] = [*ELEMENTWISE, *REDUCTIONS, *SCANS, *ORDER]
+
+@st.composite
+def sums(draw):
+    """What einsum takes beyond plain letters: "...", letters twice, sizes of 1, other spellings."""
+    equation, *sizes = draw(
+        st.sampled_from(
+            [
+                ("ii->i", (3, 3)),
+                ("ii", (2, 2)),
+                ("iji->j", (2, 3, 2)),
+                ("iij,jk->ik", (2, 2, 3), (3, 2)),
+                ("...ij,...jk->...ik", (2, 2, 3), (1, 3, 2)),
+                ("...ij,jk", (2, 1, 2, 3), (3, 2)),
+                ("b...,b...->b", (2, 3, 1), (2, 1, 2)),
+                ("...->", (2, 3)),
+                ("i...->...i", (2, 3, 2)),
+                ("...a,...a,...b->...b", (2, 3), (3,), (2, 2)),
+                ("ij,jk->ik", (2, 1), (3, 2)),
+                ("ij,ij->ij", (2, 3), (1, 3)),
+                (" i j , j -> i ", (2, 3), (3,)),
+                ("Ab,bA->bA", (2, 3), (3, 2)),
+                ("bA,bA", (2, 3), (2, 3)),
+                ("bhqd,bhkd->bhqk", (2, 1, 2, 3), (2, 1, 3, 3)),
+                ("ijk,jkl,li->", (2, 2, 3), (2, 3, 2), (2, 2)),
+                ("ij,kl->ijkl", (2, 1), (2, 2)),
+            ]
+        )
+    )
+    case = draw(cases(sized(*sizes), *[normal] * len(sizes)))
+    return Case(case.arrays, {"equation": equation})
+
+
+def linalg(name):
+    """torch.linalg.name(*tensors, **options)"""
+    return lambda t, *tensors, **options: getattr(t.linalg, name)(*tensors, **options)
+
+
+factors = {"beta": st.sampled_from([0, 1, 0.5]), "alpha": st.sampled_from([1, -2])}
+
+PRODUCTS = [
+    Row("einsum widely", lambda t, *xs, equation: t.einsum(equation, *xs), sums(), condition=4),
+    Row(
+        "einsum by numbers",
+        lambda t, x, y: t.einsum(x, [0, 1], y, [1, 2], [0, 2]) + t.einsum(x, [..., 27], y, [27, 3]),
+        cases(sized((2, 3), (3, 2)), normal, normal),
+    ),
+    Row(
+        "einsum of a list",
+        lambda t, x, y: t.einsum("i,j", [x, y]),
+        cases(sized((2,), (3,)), normal, normal),
+    ),
+    Row(
+        "einsum of integers",
+        lambda t, x, y: t.einsum("ij,jk->ik", x, y) + t.einsum("ij->i", x)[:, None],
+        cases(sized((2, 3), (3, 2)), whole, whole),
+    ),
+    *[
+        Row(name, function(name), cases(sized(*sizes), *[normal] * len(sizes)))
+        for name, sizes in {
+            "mv": [(2, 3), (3,)],
+            "vdot": [(3,), (3,)],
+            "outer": [(2,), (3,)],
+            "ger": [(2,), (0,)],
+            "inner": [(2, 3), (2, 2, 3)],
+            "kron": [(2, 3), (2, 1, 2)],
+            "trace": [(3, 2)],
+        }.items()
+    ],
+    Row("inner of numbers", function("inner"), cases(sized((), (2, 3)), normal, normal)),
+    *[
+        Row(name, function(name), cases(sized(*sizes), *[normal] * 3, **factors), condition=4)
+        for name, sizes in {
+            "addmm": [(3,), (2, 2), (2, 3)],
+            "addmv": [(2,), (2, 3), (3,)],
+            "addr": [(2, 1), (2,), (3,)],
+            "addbmm": [(2, 3), (2, 2, 2), (2, 2, 3)],
+            "baddbmm": [(1, 3), (2, 2, 2), (2, 2, 3)],
+        }.items()
+    ],
+    Row(
+        "addmm_",
+        lambda t, x, y, z, **options: (x * 1).addmm_(y, z, **options),
+        cases(sized((2, 3), (2, 2), (2, 3)), *[normal] * 3, **factors),
+    ),
+    *[
+        Row(
+            f"tensordot {dims}",
+            lambda t, x, y, dims=dims: t.tensordot(x, y, dims=dims),
+            cases(sized(*sizes), normal, normal),
+        )
+        for dims, sizes in [
+            (0, [(2,), (3,)]),
+            (1, [(2, 3), (3, 2)]),
+            (2, [(1, 2, 3), (2, 3)]),
+            (([0, -1], [1, 0]), [(2, 2, 3), (3, 2, 2)]),
+        ]
+    ],
+    Row(
+        "cross",
+        lambda t, x, y: t.cross(x, y, dim=1),
+        cases(sized((2, 3), (2, 3)), normal, normal),
+    ),
+    # PyTorch warns of these two forms.
+    Row(
+        "cross anywhere",
+        function("cross"),
+        cases(sized((3, 3), (3, 3)), normal, normal),
+        lambda x, y: np.cross(x, y, axis=0),
+        peer=False,
+    ),
+    Row(
+        "chain_matmul",
+        function("chain_matmul"),
+        cases(sized((2, 3), (3, 1), (1, 4), (4, 2)), *[normal] * 4),
+        lambda *xs: np.linalg.multi_dot(xs),
+        peer=False,
+    ),
+    Row("linalg.cross", linalg("cross"), cases(sized((2, 1, 3), (1, 2, 3)), normal, normal)),
+    Row("linalg.vecdot", linalg("vecdot"), cases(lists, normal, normal)),
+    *[
+        Row(
+            f"linalg.vector_norm {p}",
+            linalg("vector_norm"),
+            over(filled, distinct, ord=st.just(p)),
+        )
+        for p in [2, 1, np.inf, 3]
+    ],
+    *[
+        Row(
+            f"linalg.matrix_norm {p}",
+            linalg("matrix_norm"),
+            cases(
+                sized((2, 3, 2)),
+                normal,
+                ord=st.just(p),
+                dim=st.sampled_from([(-2, -1), (0, 1), (2, 0)]),
+                keepdim=booleans,
+            ),
+            condition=4,
+        )
+        for p in ["fro", 1, -1, np.inf, -np.inf]
+    ],
+    *[
+        Row(
+            f"linalg.norm {p} {dim}",
+            lambda t, x, p=p, dim=dim: t.linalg.norm(x, p, dim),
+            cases(sized((3, 2)), distinct),
+        )
+        for p, dim in [(None, None), ("fro", None), (1, None), (1, 0), (3, 1), (np.inf, (1, 0))]
+    ],
+    Row(
+        "linalg.multi_dot",
+        lambda t, *xs: t.linalg.multi_dot(xs),
+        cases(sized((3,), (3, 2), (2, 4), (4,)), *[normal] * 4),
+    ),
+    Row(
+        "linalg.matrix_power",
+        linalg("matrix_power"),
+        cases(sized((2, 2, 2)), normal, n=st.integers(1, 5)),
+        condition=32,
+    ),
+    Row("linalg.diagonal", linalg("diagonal"), cases(sized((2, 3, 2)), normal)),
+    Row("linalg.matmul", linalg("matmul"), cases(sized((2, 3), (3, 2)), normal, normal)),
+]
+
+ROWS: list[Row] = [*ELEMENTWISE, *REDUCTIONS, *SCANS, *ORDER, *PRODUCTS]

@@ -29,7 +29,7 @@ FLOORS = [
     {"random", "autograd"},
     {"ops"},
     {"nn"},
-    {"optim", "utils", "serialization", "cuda"},
+    {"optim", "utils", "serialization", "cuda", "linalg"},
     {"vision"},
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -88,7 +88,25 @@ CALLS = {
     "bincount": (abs(N).ravel(), X.ravel(), 12),
     "histc": (X, 4, 0.2, 0.8),
     "diff": (X, 1, 0),
-    "is_nonzero": (X[:1, :1],),
+    "matmul": (X, Y.T),
+    "mm": (X, Y.T),
+    "bmm": (X[None], Y.T[None]),
+    "mv": (X, V),
+    "dot": (V, V),
+    "vdot": (V, V),
+    "inner": (X, Y),
+    "outer": (V, X[0]),
+    "ger": (V, X[0]),
+    "addmm": (X @ Y.T, X, Y.T),
+    "addmv": (X[:, 0].copy(), X, V),
+    "addr": (X, X[:, 0].copy(), V),
+    "addbmm": (X @ Y.T, X[None], Y.T[None]),
+    "baddbmm": ((X @ Y.T)[None], X[None], Y.T[None]),
+    "einsum": ("ij,ij->j", X, Y),
+    "tensordot": (X, Y),
+    "kron": (X, Y),
+    "cross": (X, Y, 1),
+    "trace": (X,),
 }
 
 
@@ -214,16 +232,16 @@ def documented(name):
 
 DOCUMENTED_OTHERWISE = {
     **dict.fromkeys(
-        words("sum prod max min any all median nanmedian nansum argmax norm"),
+        words("sum mean prod max min any all median nanmedian nansum argmax norm"),
         "several forms are documented, of which one function takes the arguments of all",
     ),
     **dict.fromkeys(
         words("var std var_mean std_mean"), "PyTorch also takes `unbiased`, which it does not list"
     ),
-    "mean": "as above",
     "amax": "PyTorch documents dim=None and has ()",
     "amin": "PyTorch documents dim=None and has ()",
     "searchsorted": "PyTorch documents `values` and takes `input`",
+    "einsum": "the equation may also stand in lists behind the operands",
     "true_divide": "PyTorch documents (dividend, divisor) and takes (input, other)",
 }
 

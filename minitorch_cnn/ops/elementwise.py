@@ -23,6 +23,7 @@ from .operands import (
     function_of,
     in_place,
     operands,
+    result_type,
     smooth,
     smooth_of_two,
     unary,
@@ -504,7 +505,9 @@ lerp_ = in_place(lerp, "lerp_")
 def addcmul(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, into: Tensor | None = None
 ) -> Tensor:
-    """input + value * tensor1 * tensor2"""
+    """input + value * tensor1 * tensor2; among integers the value loses its fraction."""
+    if result_type(input, tensor1, tensor2).category != 2:
+        value = int(value)
     return add(input, tensor1 * tensor2, alpha=value, into=into)
 
 

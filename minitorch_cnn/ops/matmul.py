@@ -1,4 +1,4 @@
-"""Products of matrices, of stacks of them, and by Einstein's notation."""
+"""Products of matrices and of stacks of them."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
     Vectors count as a row on the left and as a column on the right; that dimension then goes.
     """
-    a, b = _alike("matmul", input, other)
+    a, b = alike("matmul", input, other)
     if not a.ndim or not b.ndim:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
@@ -163,7 +163,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return out.squeeze(-1) if b.ndim == 1 else out
 
 
-def _alike(name: str, *tensors: Any) -> tuple[Tensor, ...]:
+def alike(name: str, *tensors: Any) -> tuple[Tensor, ...]:
     """The factors, if they are tensors of one type."""
     for t in tensors:
         if not isinstance(t, Tensor):
@@ -216,11 +216,11 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @method("dot")
-def dot(input: Tensor, other: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors."""
-    if input.ndim != 1 or other.ndim != 1:
-        raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {other.ndim}D")
-    return matmul(input, other)
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D")
+    return matmul(input, tensor)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -286,82 +286,3 @@ def require_floating(name: str, *tensors: Tensor | None) -> None:
                 f"{name}: expected floating-point tensors of one type, "
                 f"got {', '.join(str(t.dtype) for t in tensors if t is not None)}"
             )
-
-
-class Einsum(Op):
-    """y = the sum over the letters that the result does not have"""
-
-    kernel = "matmul.einsum"
-    parameters = ("equation",)
-    contiguous = False
-
-    @staticmethod
-    def outputs(*tensors: Tensor, equation: str) -> Result:
-        terms, result = _terms(equation)
-        size = _letter_sizes(terms, tensors)
-        return tuple([size[letter] for letter in result]), tensors[0].dtype
-
-    def grads(self, gy: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
-        """The gradient of a factor: the same sum with the result's gradient in its place."""
-        terms, result = _terms(self.attrs["equation"])
-        size = _letter_sizes(terms, tensors)
-        found: list[Tensor | None] = []
-        for i, term in enumerate(terms):
-            if self.edges[i] is None:
-                found.append(None)
-                continue
-            others = [t for j, t in enumerate(tensors) if j != i]
-            letters = [result] + [s for j, s in enumerate(terms) if j != i]
-            known = [letter for letter in term if any(letter in s for s in letters)]
-            g = Einsum.apply(gy, *others, equation=f"{','.join(letters)}->{''.join(known)}")
-            # A letter that only this factor has was summed over: its gradient is everywhere alike.
-            for place, letter in enumerate(term):
-                if letter not in known:
-                    g = g.unsqueeze(place)
-            found.append(expand(g, *[size[letter] for letter in term]))
-        return found
-
-
-def _terms(equation: str) -> tuple[list[str], str]:
-    inputs, _, result = equation.partition("->")
-    return inputs.split(","), result
-
-
-def _letter_sizes(terms: list[str], tensors: Any) -> dict[str, int]:
-    size: dict[str, int] = {}
-    for term, t in zip(terms, tensors):
-        for letter, n in zip(term, t._buffer.shape):
-            if size.setdefault(letter, n) != n:
-                raise RuntimeError(
-                    f"einsum: subscript {letter} has size {n} for one operand "
-                    f"and {size[letter]} for another"
-                )
-    return size
-
-
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Einstein's summation, `einsum("ij,jk->ik", a, b)`: a sum over the letters that the result
-    lacks. A letter stands once in an operand; "..." is not offered."""
-    in_a_list = len(operands) == 1 and isinstance(operands[0], (list, tuple))
-    given = operands[0] if in_a_list else operands
-    text = equation.replace(" ", "")
-    inputs, arrow, result = text.partition("->")
-    terms = inputs.split(",")
-    if not arrow:  # the letters that stand once, in order
-        joined = "".join(terms)
-        result = "".join(sorted([c for c in set(joined) if joined.count(c) == 1]))
-    letters = set("".join(terms))
-    if not all(c.isascii() and c.isalpha() for c in letters | set(result)):
-        raise RuntimeError(f"einsum: only letters, ',' and '->' are understood, not {equation!r}")
-    if len(terms) != len(given):
-        raise RuntimeError(f"einsum: {equation!r} names {len(terms)} operands, got {len(given)}")
-    for term, t in zip(terms, given):
-        if len(term) != t.ndim:
-            raise RuntimeError(
-                f"einsum: the subscripts {term!r} do not fit an operand of {t.ndim} dimensions"
-            )
-        if len(set(term)) != len(term):
-            raise RuntimeError(f"einsum: a letter stands twice in {term!r}: take the diagonal")
-    if not set(result) <= letters or len(set(result)) != len(result):
-        raise RuntimeError(f"einsum: the result {result!r} must name letters of the operands once")
-    return Einsum.apply(*_alike("einsum", *given), equation=f"{','.join(terms)}->{result}")

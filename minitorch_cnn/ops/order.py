@@ -15,7 +15,7 @@ from . import return_types
 from .compare import isnan, where
 from .creation import as_tensor
 from .index import TakeAlong
-from .operands import cast, full_like_scalar
+from .operands import cast, full_like_scalar, operands
 from .reduce import Amax, sum
 from .shape import dimension, movedim, narrow, reshape, squeeze, unsqueeze
 
@@ -370,12 +370,7 @@ def searchsorted(
     if side == "left" and right:
         raise RuntimeError("searchsorted: side 'left' contradicts right=True")
     rows = sorted_sequence
-    if not isinstance(input, Tensor):
-        input = full_like_scalar(input, rows.dtype, rows.device)
-    elif input.dtype is not rows.dtype:
-        raise RuntimeError(
-            f"searchsorted: the values of {input.dtype} do not match the rows of {rows.dtype}"
-        )
+    rows, input = operands(rows, input)
     if rows.ndim != 1 and rows.shape[:-1] != input.shape[:-1]:
         raise RuntimeError(
             f"searchsorted: the rows of shape {list(rows.shape)} do not match the values of shape "

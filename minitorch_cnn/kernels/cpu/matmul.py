@@ -258,9 +258,3 @@ def by_rows(thread, threads, a, b, bias, y):
                 if bias.size > 0:
                     total += bias[j + n]
                 y[(s * rows + i + m) * columns + j + n] = total
-
-
-def einsum(*args: Any) -> None:
-    """y = the sum that the equation names; arguments: inputs, y, equation"""
-    *inputs, y, equation = args
-    np.einsum(equation, *inputs, out=y, optimize=False)
