@@ -134,7 +134,10 @@ from .ops.compare import ne as ne
 from .ops.compare import ne as not_equal
 from .ops.compare import signbit as signbit
 from .ops.compare import where as where
+from .ops.conv import conv1d as conv1d
 from .ops.conv import conv2d as conv2d
+from .ops.conv import conv_transpose1d as conv_transpose1d
+from .ops.conv import conv_transpose2d as conv_transpose2d
 from .ops.convert import clone as clone
 from .ops.convert import fill_ as fill_
 from .ops.convert import typename as typename
@@ -320,6 +323,11 @@ from .ops.order import sort as sort
 from .ops.order import topk as topk
 from .ops.order import unique as unique
 from .ops.order import unique_consecutive as unique_consecutive
+from .ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from .ops.pool import adaptive_max_pool1d as adaptive_max_pool1d
+from .ops.pool import avg_pool1d as avg_pool1d
+from .ops.pool import max_pool1d as max_pool1d
+from .ops.pool import max_pool2d as max_pool2d
 from .ops.product import addbmm as addbmm
 from .ops.product import addmm as addmm
 from .ops.product import addmv as addmv
@@ -414,6 +422,9 @@ from .ops.shape import transpose as transpose
 from .ops.shape import unbind as unbind
 from .ops.shape import unflatten as unflatten
 from .ops.shape import unsqueeze as unsqueeze
+from .ops.shuffle import channel_shuffle as channel_shuffle
+from .ops.shuffle import pixel_shuffle as pixel_shuffle
+from .ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from .ops.strided import as_strided as as_strided
 from .printing import set_printoptions as set_printoptions
 from .random import Generator as Generator

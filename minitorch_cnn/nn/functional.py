@@ -50,6 +50,8 @@ from ..ops.dropout import feature_alpha_dropout as feature_alpha_dropout
 from ..ops.embedding import embedding as embedding
 from ..ops.fold import fold as fold
 from ..ops.fold import unfold as unfold
+from ..ops.grid import affine_grid as affine_grid
+from ..ops.grid import grid_sample as grid_sample
 from ..ops.loss import binary_cross_entropy as binary_cross_entropy
 from ..ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from ..ops.loss import cross_entropy as cross_entropy

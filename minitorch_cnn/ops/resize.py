@@ -155,7 +155,7 @@ def _table(
     if kind == "bicubic":
         first = np.minimum(np.floor(source), n - 1)
         t = np.clip(source - first, 0, 1)
-        far, near = _cubic(-0.75)
+        far, near = cubic(-0.75)
         weights = np.stack([far(t + 1), near(t), near(1 - t), far(2 - t)], 1)
         return Table.of(n, np.clip(first[:, None] + np.arange(-1, 3), 0, n - 1), weights)
     source = i + 0.0 if m == n else source.clip(0)
@@ -176,7 +176,7 @@ def _nearest(i: Array, step: float, exact: bool, narrow: bool) -> Array:
     return np.floor(found.astype(np.float32)).astype(np.int64)
 
 
-def _cubic(a: float) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+def cubic(a: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """The two pieces of the cubic kernel, for distances from 1 to 2 and from 0 to 1."""
     return (
         lambda x: ((a * x - 5 * a) * x + 8 * a) * x - 4 * a,
@@ -185,7 +185,7 @@ def _cubic(a: float) -> tuple[Callable[[Array], Array], Callable[[Array], Array]
 
 
 def _cubic_filter(x: Array) -> Array:
-    far, near = _cubic(-0.5)
+    far, near = cubic(-0.5)
     return np.where(x < 1, near(x), np.where(x < 2, far(x), 0))
 
 

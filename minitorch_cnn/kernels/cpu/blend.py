@@ -3,6 +3,8 @@
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ..jit import inner, kernel, prange
 
 
@@ -23,7 +25,7 @@ def _blend_middle(x, starts, sources, weights, y):
             _blend_row(x[o, :, 0], starts, sources, weights, y[o, :, 0])
     else:
         for task in prange(y.shape[0] * rows):
-            o, i = divmod(task, rows)
+            o, i = divmod(np.int64(task), rows)
             row = y[o, i]
             for j in range(row.size):
                 row[j] = 0
