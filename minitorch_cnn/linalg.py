@@ -13,7 +13,7 @@ from .dtypes import DType, as_dtype
 from .ops import diagonal as _diagonal
 from .ops.creation import eye
 from .ops.matmul import matmul as matmul
-from .ops.operands import cast
+from .ops.operands import cast, numpy_names
 from .ops.product import chain
 from .ops.product import cross as _cross
 from .ops.reduce import Dim, amax, amin, sum
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 
+@numpy_names
 def vector_norm(
     x: Tensor,
     ord: float = 2,
@@ -148,11 +149,13 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     return matmul(square, A) if n % 2 else square
 
 
+@numpy_names
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The inner products of vectors along a dimension."""
     return sum(x * y, dim)
 
 
+@numpy_names
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The vector products of vectors of three numbers along a dimension."""
     return _cross(input, other, dim)

@@ -210,6 +210,35 @@ def test_where_takes_the_condition_first_as_a_function_and_second_as_a_method():
     compare(*found)
 
 
+NUMPY_NAMES = {
+    **dict.fromkeys(
+        words("sum mean max min amax amin argmax argmin prod any all median mode"), (X,)
+    ),
+    **dict.fromkeys(words("cumsum cumprod cummax sort argsort count_nonzero diff"), (X,)),
+    **dict.fromkeys(words("squeeze unsqueeze unbind"), (X,)),
+    "topk": (X, 1),
+    "chunk": (X, 2),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY_NAMES)
+def test_dimensions_may_be_called_axes(name):
+    for options in ({"axis": 1}, {"axis": 0, "keepdims": True}):
+        if "keepdims" in options and name not in KEPT:
+            continue
+        found = []
+        for t in (mt, torch):
+            x, *rest = tensors(t, NUMPY_NAMES[name])
+            found.append(plain([getattr(t, name)(x, *rest, **options)]))
+            found[-1] += plain([getattr(x, name)(*rest, **options)])
+        compare(*found)
+
+
+def test_tensors_are_joined_along_an_axis():
+    for name in ("cat", "stack"):
+        compare(*[plain(getattr(t, name)(tensors(t, (X, Y)), axis=1)) for t in (mt, torch)])
+
+
 # Arguments by name
 
 

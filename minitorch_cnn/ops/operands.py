@@ -3,9 +3,10 @@ offered under PyTorch's names."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..dtypes import DType, dtype_of, promote
 from ..tensor import Tensor, method, wrap
 
 Function = Callable[..., Tensor]
+F = TypeVar("F", bound=Callable[..., Any])
 
 # ---------------------------------------------------------------------- numbers and promotion
 
@@ -211,6 +213,20 @@ def floating(input: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------------- public names
+
+
+def numpy_names(function: F) -> F:
+    """Have a function take NumPy's names too, `axis` and `keepdims`, as PyTorch does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+                if theirs in kwargs:
+                    kwargs[ours] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
 
 
 def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:

@@ -15,7 +15,7 @@ from . import return_types
 from .compare import isnan, where
 from .creation import as_tensor
 from .index import TakeAlong
-from .operands import cast, full_like_scalar, operands
+from .operands import cast, full_like_scalar, numpy_names, operands
 from .reduce import Amax, sum
 from .shape import dimension, movedim, narrow, reshape, squeeze, unsqueeze
 
@@ -128,6 +128,7 @@ def _found(kind: Any, input: Tensor, x: Tensor, places: Tensor, d: int) -> Any:
 
 
 @method("argsort")
+@numpy_names
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
@@ -137,6 +138,7 @@ def argsort(
 
 
 @method("sort")
+@numpy_names
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> return_types.sort:
@@ -161,6 +163,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @method("topk")
+@numpy_names
 def topk(
     input: Tensor, k: int, dim: int | None = None, largest: bool = True, sorted: bool = True
 ) -> return_types.topk:
@@ -186,6 +189,7 @@ def _one_place(kind: Any, input: Tensor, x: Tensor, places: Tensor, d: int, keep
 
 
 @method("kthvalue")
+@numpy_names
 def kthvalue(
     input: Tensor, k: int, dim: int | None = None, keepdim: bool = False
 ) -> return_types.kthvalue:
@@ -198,6 +202,7 @@ def kthvalue(
 
 
 @method("mode")
+@numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> return_types.mode:
     """The most frequent element along a dimension, of several the smallest, and its last place."""
     x, d = _row(input, dim)
@@ -215,6 +220,7 @@ def _filled(name: str, x: Tensor, d: int) -> None:
 
 
 @method("median")
+@numpy_names
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median of all elements; along a dimension, medians and their places. Of two in the middle
     it is the lower one, and NaN if any element is.
@@ -235,6 +241,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 @method("nanmedian")
+@numpy_names
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """As `median`, of what is not NaN."""
     if dim is None:
@@ -261,6 +268,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @method("quantile")
+@numpy_names
 def quantile(
     input: Tensor,
     q: Any,
@@ -278,6 +286,7 @@ def quantile(
 
 
 @method("nanquantile")
+@numpy_names
 def nanquantile(
     input: Tensor,
     q: Any,

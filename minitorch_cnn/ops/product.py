@@ -10,7 +10,7 @@ from typing import Any
 from ..tensor import Tensor, method
 from .diagonal import diagonal
 from .matmul import alike, bmm, matmul, mm
-from .operands import broadcast_shape, written
+from .operands import broadcast_shape, numpy_names, written
 from .reduce import sum
 from .shape import cat, dimension, expand, narrow, permute, reshape, unsqueeze
 
@@ -85,6 +85,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method("cross")
+@numpy_names
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The vector product along a dimension of three: the first that has so many, unless given."""
     shape = broadcast_shape("cross", input._buffer.shape, other._buffer.shape)

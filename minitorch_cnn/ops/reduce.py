@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from .. import dtypes
 from ..autograd.op import Op, Result
@@ -14,11 +13,10 @@ from ..tensor import Tensor, method
 from . import return_types
 from .compare import isnan, maximum, minimum, where
 from .index import TakeAlong
-from .operands import cast, floating
+from .operands import cast, floating, numpy_names
 from .shape import cat, dimension, dimensions, expand, reshape
 
 Dim = int | Sequence[int] | None
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reduction(Op):
@@ -142,20 +140,6 @@ class Norm(Reduction):
             return where(size == 0, 0.0, g / safe) * x
         slope = x.sign() * where(x == 0, 1.0, x.abs()) ** (p - 1)
         return where((size == 0) | (x == 0), 0.0, g * slope / safe ** (p - 1))
-
-
-def numpy_names(function: F) -> F:
-    """Have a function take NumPy's names too, `axis` and `keepdims`, as PyTorch does."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
-                if theirs in kwargs:
-                    kwargs[ours] = kwargs.pop(theirs)
-        return function(*args, **kwargs)
-
-    return call  # type: ignore[return-value]
 
 
 def _apply(op: type[Op], input: Tensor, dim: Dim, keepdim: bool, **attrs: Any) -> Tensor:

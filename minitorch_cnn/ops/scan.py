@@ -12,7 +12,7 @@ from ..tensor import Tensor, method
 from . import return_types
 from .elementwise import logaddexp, mul
 from .index import TakeAlong
-from .operands import cast, written
+from .operands import cast, numpy_names, written
 from .shape import cat, dimension, flip, narrow, reshape
 
 
@@ -64,6 +64,7 @@ def _summable(input: Tensor, dtype: DType | None) -> Tensor:
 
 
 @method("cumsum")
+@numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """The sums of the first elements along a dimension, totalled in float64.
 
@@ -88,12 +89,14 @@ def _doubling(combine: Callable[[Tensor, Tensor], Tensor], x: Tensor, d: int) ->
 
 
 @method("cumprod")
+@numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """The products of the first elements along a dimension."""
     return _along(lambda x, d: _doubling(mul, x, d), _summable(input, dtype), dim)
 
 
 @method("logcumsumexp")
+@numpy_names
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(e^x[0] + .. + e^x[i]) along a dimension, without overflow."""
     return _along(lambda x, d: _doubling(logaddexp, x, d), input, dim)
@@ -107,12 +110,14 @@ def _running(op: type[Op], kind: Any, input: Tensor, dim: int) -> Any:
 
 
 @method("cummax")
+@numpy_names
 def cummax(input: Tensor, dim: int) -> return_types.cummax:
     """The largest of the first elements along a dimension, and the last place where each stood."""
     return _running(ArgCummax, return_types.cummax, input, dim)
 
 
 @method("cummin")
+@numpy_names
 def cummin(input: Tensor, dim: int) -> return_types.cummin:
     """The smallest of the first elements along a dimension, and the last place where each stood."""
     return _running(ArgCummin, return_types.cummin, input, dim)
@@ -122,6 +127,7 @@ cumsum_, cumprod_ = written(cumsum, "cumsum_"), written(cumprod, "cumprod_")
 
 
 @method("diff")
+@numpy_names
 def diff(
     input: Tensor,
     n: int = 1,

@@ -15,7 +15,7 @@ from ..device import launch
 from ..dtypes import DType
 from ..tensor import Size, Tensor, method, wrap
 from .convert import clone
-from .operands import broadcast_shape, cast, result_type
+from .operands import broadcast_shape, cast, numpy_names, result_type
 
 # ---------------------------------------------------------------------- views
 
@@ -220,6 +220,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 @method("unflatten")
+@numpy_names
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension made several; one of the sizes may be -1."""
     d = dimension(input, dim)
@@ -229,6 +230,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 @method("squeeze")
+@numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without its dimensions of size 1, or without those named that have size 1."""
     dims = dimensions(input, dim)
@@ -237,6 +239,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 
 @method("unsqueeze")
+@numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 before `dim`."""
     d = dimension(input, dim, extra=1)
@@ -467,6 +470,7 @@ class Cat(Op):
         return split(gy, [shape[dim] for shape in self.shapes if shape is not None], dim)
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after the other along a dimension."""
     if not tensors:
@@ -479,6 +483,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return Cat.apply(*[cast(t, dtype) for t in filled], dim=dimension(filled[0], dim))
 
 
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     if not tensors:
@@ -547,6 +552,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 
 @method("chunk")
+@numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most `chunks` pieces of equal size, the last perhaps smaller."""
     if chunks <= 0:
@@ -556,6 +562,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @method("unbind")
+@numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of all slices along a dimension."""
     d = dimension(input, dim)
@@ -563,6 +570,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @method("select")
+@numpy_names
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One slice of a dimension, a view."""
     return input[(slice(None),) * dimension(input, dim) + (index,)]
