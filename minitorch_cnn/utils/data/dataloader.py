@@ -12,7 +12,7 @@ from typing import Any
 
 from ... import Generator, Tensor, randint
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset, fetch_batch, fetch_run, fetch_samples, joinable
+from .dataset import IterableDataset, batch_fetcher, fetch_run, fetch_samples, joinable
 from .randomness import batch_seed
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 from .workers import Epoch, Team
@@ -190,18 +190,24 @@ class DataLoader:
             order = repeat(None)
         return zip(order, count(seed))
 
-    def _prepare(self, wanted: Any, seed: int) -> Any:
-        with batch_seed(seed):
-            if self.batch_sampler is None:
-                return self.collate_fn(self.dataset[wanted])
-            if self.collate_fn is default_collate:
-                return fetch_batch(self.dataset, wanted)
-            return self.collate_fn(fetch_samples(self.dataset, wanted))
+    def _preparer(self) -> Callable[[list[tuple[Any, int]]], list[Any]]:
+        """A function that prepares a run of batches; of several, if the dataset can join them."""
+        dataset, collate = self.dataset, self.collate_fn
+        if self.batch_sampler is None:
+            prepare = lambda index: collate(dataset[index])  # noqa: E731
+        elif collate is default_collate:
+            prepare = batch_fetcher(dataset)
+        else:
+            prepare = lambda indices: collate(fetch_samples(dataset, indices))  # noqa: E731
 
-    def _prepare_run(self, run: list[tuple[Any, int]]) -> list[Any]:
-        if len(run) > 1:  # only of datasets that can join batches
-            return fetch_run(self.dataset, run)
-        return [self._prepare(*task) for task in run]
+        def prepare_run(run: list[tuple[Any, int]]) -> list[Any]:
+            if len(run) > 1:
+                return fetch_run(dataset, run)
+            ((wanted, seed),) = run
+            with batch_seed(seed):
+                return [prepare(wanted)]
+
+        return prepare_run
 
     def _stream(self) -> Callable[[Any], Any]:
         """A function that prepares the next batch of an iterable dataset, or returns `_END`."""
@@ -224,23 +230,22 @@ class DataLoader:
         return prepare
 
     def _on_demand(self, seed: int) -> Iterator[Any]:
-        if not isinstance(self.dataset, IterableDataset):
-            for wanted, batch_number in self._tasks(seed):
-                yield self._prepare(wanted, batch_number)
-            return
-        prepare = self._stream()
+        prepare = self._new_preparer()
         for task in self._tasks(seed):
             batches = prepare([task])
             if batches is _END:
                 return
-            yield from batches
+            yield batches[0]
+
+    def _new_preparer(self) -> Callable[[Any], Any]:
+        iterable = isinstance(self.dataset, IterableDataset)
+        return self._stream() if iterable else self._preparer()
 
     def _prefetched(self, seed: int) -> Iterator[Any]:
-        iterable = isinstance(self.dataset, IterableDataset)
         workers = self.num_workers
         team = self._kept.pop() if self._kept else self._new_team(seed)
         epoch = Epoch(team)
-        prepare = [self._stream() if iterable else self._prepare_run for _ in range(workers)]
+        prepare = [self._new_preparer() for _ in range(workers)]
         # Consumed here, in the caller's thread, so that samplers need not be thread-safe.
         tasks, turns, active = self._tasks(seed), cycle(range(workers)), set(range(workers))
         asked: deque[int] = deque()

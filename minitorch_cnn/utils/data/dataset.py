@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -313,9 +313,14 @@ def fetch_samples(dataset: Any, indices: list[Any]) -> list[Any]:
 
 def fetch_batch(dataset: Any, indices: list[Any]) -> Any:
     """The collated samples at these indices, by `get_batch` where the dataset has it."""
+    return batch_fetcher(dataset)(indices)
+
+
+def batch_fetcher(dataset: Any) -> Callable[[list[Any]], Any]:
+    """The function that `fetch_batch` calls, for one who fetches many."""
     if _makes_batches(type(dataset)):
-        return dataset.get_batch(np.asarray(indices, dtype=np.int64))
-    return default_collate(fetch_samples(dataset, indices))
+        return lambda indices: dataset.get_batch(np.array(indices, np.int64))
+    return lambda indices: default_collate(fetch_samples(dataset, indices))
 
 
 def _makes_batches(dataset_type: type) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import Tensor, from_numpy
+from ... import Tensor, int64
+from ...device import cpu
+from ...tensor import wrap
 from ...utils.data import Dataset, SampleStreams, default_collate, default_convert
 from ..transforms.compose import apply_all
 from ..transforms.pixels import PixelBatch
@@ -68,11 +70,13 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
             images = transform.batch(data[indices])
         else:
             return default_collate([self[index] for index in indices.tolist()])
+        if not isinstance(images, Tensor):
+            images = default_convert(images)
         targets: Any = self._targets_at(indices)
         if self.target_transform is None:
-            return [default_convert(images), from_numpy(targets)]
+            return [images, wrap(targets, int64, cpu)]
         targets = [self.target_transform(target) for target in targets.tolist()]
-        return [default_convert(images), default_collate(targets)]
+        return [images, default_collate(targets)]
 
     @property
     def _transforms_batches(self) -> bool:

@@ -108,7 +108,7 @@ class Normalize(ImageTransform):
     def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
         if not batch.converted:
             return False
-        parameters = (np.array(self.mean).tobytes(), np.array(self.std).tobytes())
+        parameters = (_frozen(self.mean), _frozen(self.std))
         batch.values = through_table(self, batch.values, parameters)
         return True
 
@@ -124,3 +124,8 @@ class Normalize(ImageTransform):
 
     def __repr__(self) -> str:
         return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+def _frozen(value: Any) -> Any:
+    """What equals itself as long as the value does not change."""
+    return value if isinstance(value, (tuple, float, int)) else np.array(value).tobytes()
