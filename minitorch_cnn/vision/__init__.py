@@ -1,5 +1,5 @@
 """Image datasets, transforms and models, under torchvision's names."""
 
-from . import datasets, models, ops, transforms
+from . import datasets, models, ops, transforms, utils
 
-__all__ = ["datasets", "models", "ops", "transforms"]
+__all__ = ["datasets", "models", "ops", "transforms", "utils"]

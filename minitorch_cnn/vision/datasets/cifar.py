@@ -1,4 +1,4 @@
-"""CIFAR-10, from its binary files."""
+"""CIFAR-10 and CIFAR-100, from their binary files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .download import fetch, unpack
 from .vision import VisionDataset
 
 _SIDE = 32
-_RECORD = 1 + 3 * _SIDE * _SIDE  # a label, then the red, green and blue planes
+_PIXELS = 3 * _SIDE * _SIDE  # the red, green and blue planes; labels stand before them
 
 
 class CIFAR10(VisionDataset):
@@ -38,9 +38,11 @@ class CIFAR10(VisionDataset):
     filename = "cifar-10-binary.tar.gz"
     url = f"https://www.cs.toronto.edu/~kriz/{filename}"
     tgz_md5 = "c32a1d4ab5d03f1284b67883e8d87530"
-    train_list = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-    test_list = ("test_batch.bin",)
+    train_list: tuple[str, ...] = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+    test_list: tuple[str, ...] = ("test_batch.bin",)
     meta = "batches.meta.txt"
+    labels: tuple[int, ...] = (10,)
+    """How many classes each label of a record knows; the last one is the target."""
 
     def __init__(
         self,
@@ -63,16 +65,16 @@ class CIFAR10(VisionDataset):
                 f"download it, or unpack {self.url} in {self.root}"
             )
         self.classes = (folder / self.meta).read_text().split()
-        if len(self.classes) != 10:
+        if len(self.classes) != self.labels[-1]:
             raise RuntimeError(
-                f"{folder / self.meta} should hold the names of 10 classes, "
+                f"{folder / self.meta} should hold the names of {self.labels[-1]} classes, "
                 f"found {len(self.classes)}"
             )
         self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
-        records = np.concatenate([_read_records(folder / name) for name in names])
-        planes = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE)
+        records = np.concatenate([_read_records(folder / name, self.labels) for name in names])
+        planes = records[:, len(self.labels) :].reshape(-1, 3, _SIDE, _SIDE)
         self.data: np.ndarray = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self.targets: list[int] = records[:, 0].tolist()
+        self.targets: list[int] = records[:, len(self.labels) - 1].tolist()
 
     def download(self) -> None:
         """Fetch the archive and unpack it, unless the files are there."""
@@ -88,18 +90,43 @@ class CIFAR10(VisionDataset):
         return f"Split: {'Train' if self.train else 'Test'}"
 
 
-def _read_records(path: Path) -> np.ndarray:
+class CIFAR100(CIFAR10):
+    """60,000 colour images of 32x32 pixels in a hundred classes, 10,000 of them for testing.
+
+    Reads the *binary version*, `ROOT/cifar-100-binary/`. The targets are the fine labels, as in
+    torchvision. All else as in `CIFAR10`.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.CIFAR100.html
+
+    >>> from minitorch_cnn.vision import datasets
+    >>> train = datasets.CIFAR100("data", download=True)  # doctest: +SKIP
+    """
+
+    base_folder = "cifar-100-binary"
+    filename = "cifar-100-binary.tar.gz"
+    url = f"https://www.cs.toronto.edu/~kriz/{filename}"
+    tgz_md5 = "03b5dce01913d631647c71ecec9e9cb8"
+    train_list = ("train.bin",)
+    test_list = ("test.bin",)
+    meta = "fine_label_names.txt"
+    labels = (20, 100)
+
+
+def _read_records(path: Path, labels: tuple[int, ...]) -> np.ndarray:
     content = np.fromfile(path, np.uint8)
-    if content.size == 0 or content.size % _RECORD:
+    record = len(labels) + _PIXELS
+    if content.size == 0 or content.size % record:
         raise RuntimeError(
-            f"{path} is damaged: expected records of {_RECORD} bytes, {10_000 * _RECORD} bytes in "
-            f"an official file, found {content.size} bytes"
+            f"{path} is damaged: expected records of {record} bytes, {10_000 * record} bytes in "
+            f"10,000 images, found {content.size} bytes"
         )
-    records = content.reshape(-1, _RECORD)
-    if records[:, 0].max() > 9:
-        number = int((records[:, 0] > 9).argmax())
-        raise RuntimeError(
-            f"{path} is damaged: expected labels from 0 to 9, "
-            f"found {records[number, 0]} in record {number}"
-        )
+    records = content.reshape(-1, record)
+    for place, classes in enumerate(labels):
+        column = records[:, place]
+        if column.max() >= classes:
+            number = int((column >= classes).argmax())
+            raise RuntimeError(
+                f"{path} is damaged: expected labels from 0 to {classes - 1}, "
+                f"found {column[number]} in record {number}"
+            )
     return records

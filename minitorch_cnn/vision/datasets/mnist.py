@@ -1,8 +1,10 @@
-"""MNIST and Fashion-MNIST, from their idx files."""
+"""MNIST and what followed it, from idx files."""
 
 from __future__ import annotations
 
 import gzip
+import string
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +74,7 @@ class MNIST(VisionDataset):
         self.train = train
         if download:
             self.download()
-        prefix = "train" if train else "t10k"
+        prefix = self._prefix(train)
         images_at = self._locate(f"{prefix}-images-idx3-ubyte")
         labels_at = self._locate(f"{prefix}-labels-idx1-ubyte")
         images, labels = read_idx(images_at, rank=3), read_idx(labels_at, rank=1)
@@ -87,6 +89,10 @@ class MNIST(VisionDataset):
             )
         self.data = from_numpy(images)
         self.targets = from_numpy(labels.astype(np.int64))
+
+    def _prefix(self, train: bool) -> str:
+        """How the names of the files begin."""
+        return "train" if train else "t10k"
 
     @property
     def raw_folder(self) -> Path:
@@ -169,6 +175,101 @@ class FashionMNIST(MNIST):
         "Ankle boot",
     ]
     folder = "fashion-mnist"
+
+
+class KMNIST(MNIST):
+    """70,000 cursive Japanese characters of 28x28 grey pixels in ten classes, 10,000 for testing.
+
+    Reads the idx files, plain or as .gz, from `ROOT/KMNIST/raw/` (torchvision's place), `ROOT` or
+    `ROOT/kmnist`. All else as in `MNIST`.
+
+    Source: T. Clanuwat et al., "Deep learning for classical Japanese literature", 2018,
+    http://codh.rois.ac.jp/kmnist/. Arguments as in
+    https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.KMNIST.html
+
+    >>> from minitorch_cnn.vision import datasets
+    >>> datasets.KMNIST.classes[1]
+    'ki'
+    """
+
+    mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    resources = (
+        ("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        ("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+    )
+    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    folder = "kmnist"
+
+
+class EMNIST(MNIST):
+    """Handwritten letters and digits of 28x28 grey pixels, in six ways to split them.
+
+    `split` is "byclass" (62 classes), "bymerge" (47: letters that look alike as capitals are one),
+    "balanced" (these, equally many of each), "letters" (1 to 26), "digits" or "mnist". Reads the
+    idx files, plain or as .gz, from `ROOT/EMNIST/raw/` (torchvision's place), `ROOT` or
+    `ROOT/emnist`; `download=True` fetches the archive of all splits, 560 MB, unless `gzip.zip` is
+    in the first, and takes this split's files out of it. As in the files, and in torchvision, rows
+    and columns of the images are exchanged. All else as in `MNIST`.
+
+    Raises ValueError for another split.
+
+    Source: G. Cohen et al., "EMNIST: an extension of MNIST to handwritten letters", 2017. Arguments
+    as in https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.EMNIST.html
+
+    >>> from minitorch_cnn.vision import datasets
+    >>> datasets.EMNIST.classes_split_dict["letters"][:3]
+    ['N/A', 'a', 'b']
+    """
+
+    url = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
+    md5 = "58c8d27c78d21e728a6bc7b3cc06412e"
+    splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    classes_split_dict: ClassVar[dict[str, list[str]]] = {
+        "byclass": sorted(string.digits + string.ascii_letters),
+        "bymerge": sorted(set(string.digits + string.ascii_letters) - set("cijklmopsuvwxyz")),
+        "balanced": sorted(set(string.digits + string.ascii_letters) - set("cijklmopsuvwxyz")),
+        "letters": ["N/A", *string.ascii_lowercase],
+        "digits": list(string.digits),
+        "mnist": list(string.digits),
+    }
+    folder = "emnist"
+
+    def __init__(self, root: str | Path, split: str, **kwargs: Any) -> None:
+        if split not in self.splits:
+            raise ValueError(
+                f"Unknown value {split!r} for argument split: it is one of {self.splits}"
+            )
+        self.split = split
+        self.classes = self.classes_split_dict[split]  # type: ignore[misc]
+        super().__init__(root, **kwargs)
+
+    def _prefix(self, train: bool) -> str:
+        return f"emnist-{self.split}-{'train' if train else 'test'}"
+
+    def download(self) -> None:
+        """Fetch the archive and take this split's files out of it, unless they are there."""
+        names = [
+            f"{self._prefix(train)}-{content}-ubyte"
+            for train in (True, False)
+            for content in ("images-idx3", "labels-idx1")
+        ]
+        missing = [name for name in names if self._find(name) is None]
+        if not missing:
+            return
+        archive = self.raw_folder / "gzip.zip"
+        if not archive.is_file():
+            fetch(self.url, archive, self.md5)
+        try:
+            with zipfile.ZipFile(archive) as content:
+                for name in missing:
+                    data = content.read(f"gzip/{name}.gz")
+                    (self.raw_folder / f"{name}.gz").write_bytes(data)
+        except (zipfile.BadZipFile, KeyError, OSError) as error:
+            raise RuntimeError(
+                f"the archive {archive} is damaged ({error}): delete it and download it again"
+            ) from error
 
 
 def read_idx(path: Path, rank: int) -> np.ndarray:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ... import Tensor, from_numpy, get_default_dtype
+from ...dtypes import DType
 from ...utils.data import SampleStreams
+from . import functional as F
 from .pixels import PixelBatch, through_table
-from .transform import ImageTransform
+from .transform import ImageTransform, OneByOne
 
 
 class ToTensor(ImageTransform):
@@ -124,6 +126,62 @@ class Normalize(ImageTransform):
 
     def __repr__(self) -> str:
         return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+class PILToTensor(OneByOne):
+    """Turns a PIL image into a tensor (channels, height, width) of its own element type.
+
+    Raises TypeError for anything else.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.PILToTensor.html
+    """
+
+    batchable = False
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Tensor:
+        return F.pil_to_tensor(image)
+
+
+class ToPILImage(OneByOne):
+    """Turns a tensor or an array into a PIL image.
+
+    Of a shape (channels, height, width) and (height, width, channels). A tensor's floats, from 0 to
+    1, become bytes. `mode` is Pillow's, found by the channels and the element type unless given.
+    Raises TypeError and ValueError for what makes no image.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ToPILImage.html
+    """
+
+    batchable = False
+
+    def __init__(self, mode: str | None = None) -> None:
+        self.mode = mode
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Any:
+        return F.to_pil_image(image, self.mode)
+
+    def __repr__(self) -> str:
+        return "ToPILImage(" + ("" if self.mode is None else f"mode={self.mode}") + ")"
+
+
+class ConvertImageDtype(OneByOne):
+    """Turns a tensor's values into another type, white being 1 or the largest integer.
+
+    Raises TypeError for anything but a tensor, RuntimeError where a type can't hold the values.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ConvertImageDtype.html
+
+    >>> import minitorch_cnn as torch
+    >>> from minitorch_cnn.vision import transforms
+    >>> transforms.ConvertImageDtype(torch.uint8)(torch.tensor([[[0.0, 0.5, 1.0]]]))
+    tensor([[[  0, 127, 255]]], dtype=torch.uint8)
+    """
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype = dtype
+
+    def transform(self, image: Any) -> Tensor:
+        return F.convert_image_dtype(image, self.dtype)
 
 
 def _frozen(value: Any) -> Any:

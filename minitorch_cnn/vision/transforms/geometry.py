@@ -1,4 +1,4 @@
-"""Random crops and flips."""
+"""Crops, margins and flips."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from ... import Tensor, from_numpy
 from ...utils.data import SampleStreams
+from . import functional as F
 from .pixels import PADDING_MODES, PixelBatch
-from .transform import ImageTransform
+from .transform import ImageTransform, OneByOne, is_pil_image
 
 
 class RandomCrop(ImageTransform):
@@ -62,6 +63,25 @@ class RandomCrop(ImageTransform):
         self.fill = fill
         self.padding_mode = padding_mode
         self._sides = sides * (4 // len(sides))  # left, top, right, bottom
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Any:
+        if not is_pil_image(image):
+            return super().apply_one(image, streams)
+        height, width = self.size
+        if any(self._sides):
+            image = F.pad(image, self._sides, self.fill, self.padding_mode)
+        if self.pad_if_needed:
+            wide, tall = max(0, width - image.width), max(0, height - image.height)
+            if wide or tall:
+                image = F.pad(image, (wide, tall), self.fill, self.padding_mode)
+        spare = image.height - height, image.width - width
+        if min(spare) < 0:
+            raise ValueError(
+                f"RandomCrop: required crop size {self.size} is larger than "
+                f"input image size {(image.height, image.width)}"
+            )
+        top, left = (int(streams.integers(n + 1)[0]) for n in spare) if any(spare) else (0, 0)
+        return F.crop(image, top, left, height, width)
 
     def apply(self, images: Any, streams: SampleStreams) -> Any:
         pixels, rows = _pixels(images)
@@ -167,6 +187,11 @@ class RandomHorizontalFlip(ImageTransform):
             raise ValueError(f"RandomHorizontalFlip: p should be between 0 and 1, not {p}")
         self.p = p
 
+    def apply_one(self, image: Any, streams: SampleStreams) -> Any:
+        if not is_pil_image(image):
+            return super().apply_one(image, streams)
+        return F.hflip(image) if streams.uniform()[0] < self.p else image
+
     def apply(self, images: Any, streams: SampleStreams) -> Any:
         pixels, rows = _pixels(images)
         chosen = (streams.uniform() < self.p).reshape(-1, *[1] * (pixels.ndim - 1))
@@ -179,6 +204,137 @@ class RandomHorizontalFlip(ImageTransform):
 
     def __repr__(self) -> str:
         return f"RandomHorizontalFlip(p={self.p})"
+
+
+class RandomVerticalFlip(OneByOne):
+    """Mirrors the image, top to bottom, with probability `p`.
+
+    Raises ValueError where `p` is outside 0 and 1.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomVerticalFlip.html
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision import transforms
+    >>> transforms.RandomVerticalFlip(p=1)(np.array([[1], [2]]))
+    array([[2],
+           [1]])
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"RandomVerticalFlip: p should be between 0 and 1, not {p}")
+        self.p = p
+
+    def draw(self, streams: SampleStreams) -> Sequence[np.ndarray]:
+        return (streams.uniform() < self.p,)
+
+    def transform(self, image: Any, chosen: Any) -> Any:
+        return F.vflip(image) if chosen else image
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        batch.flip(streams.uniform() < self.p, vertically=True)
+        return True
+
+    def __repr__(self) -> str:
+        return f"RandomVerticalFlip(p={self.p})"
+
+
+class CenterCrop(OneByOne):
+    """Cuts the middle out of the image; to one that is smaller zeros are added first.
+
+    `size` is (height, width), or one number for a square.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision import transforms
+    >>> transforms.CenterCrop(1)(np.arange(9).reshape(3, 3))
+    array([[4]])
+    """
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        self.size = F.two("size", size)
+
+    def transform(self, image: Any) -> Any:
+        return F.center_crop(image, self.size)
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        height, width = self.size
+        down, right = batch.height - height, batch.width - width
+        if down < 0 or right < 0:
+            return False
+        batch.crop(round(down / 2.0), round(right / 2.0), height, width)
+        return True
+
+    def __repr__(self) -> str:
+        return f"CenterCrop(size={self.size})"
+
+
+class Pad(OneByOne):
+    """Adds margins: one width, (left and right, top and bottom) or (left, top, right, bottom).
+
+    `fill` is a number, or one a channel, of constant margins; the other modes of padding are those
+    of `RandomCrop`. Negative widths cut.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Pad.html
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision import transforms
+    >>> transforms.Pad((1, 0))(np.array([[5]]))
+    array([[0, 5, 0]])
+    """
+
+    def __init__(
+        self,
+        padding: int | Sequence[int],
+        fill: float | Sequence[float] = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        self._sides = F.four("padding", padding)
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(
+                f"Pad: padding_mode should be one of {PADDING_MODES}, not {padding_mode!r}"
+            )
+        self.padding = padding
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def transform(self, image: Any) -> Any:
+        return F.pad(image, self._sides, self.fill, self.padding_mode)
+
+    def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
+        if min(self._sides) < 0:
+            return False
+        return batch.pad(self._sides, self.padding_mode, self.fill)
+
+    def __repr__(self) -> str:
+        return f"Pad(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
+
+
+class FiveCrop(OneByOne):
+    """Cuts the four corners and the middle out of the image: a tuple of five images.
+
+    `size` is (height, width), or one number for a square. Raises ValueError for images that are
+    smaller.
+
+    See https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.FiveCrop.html
+
+    >>> import numpy as np
+    >>> from minitorch_cnn.vision import transforms
+    >>> [int(crop[0, 0]) for crop in transforms.FiveCrop(1)(np.arange(9).reshape(3, 3))]
+    [0, 2, 6, 8, 4]
+    """
+
+    batchable = False
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        self.size = F.two("size", size)
+
+    def transform(self, image: Any) -> Any:
+        return F.five_crop(image, self.size)
+
+    def __repr__(self) -> str:
+        return f"FiveCrop(size={self.size})"
 
 
 def _window(rows: int, top: int, left: int, height: int, width: int) -> tuple[slice, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ... import Tensor
+from ... import Tensor, stack
 from ...utils.data import SampleStreams, default_collate
 from .pixels import PixelBatch
 
@@ -75,6 +76,37 @@ class ImageTransform:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+class OneByOne(ImageTransform):
+    """Base class of transforms that treat the images of a batch one after the other.
+
+    A subclass defines `transform(image, *numbers)`, for PIL images, arrays and tensors alike, and,
+    if it is random, `draw(streams)`, which returns those numbers: arrays with one for each image.
+    So that all streams stay in step, it draws equally many whatever comes out.
+    """
+
+    def draw(self, streams: SampleStreams) -> Sequence[np.ndarray]:
+        """What is random in the transform: arrays with an entry for each stream."""
+        return ()
+
+    def transform(self, image: Any, *numbers: Any) -> Any:
+        """One image, or many that are treated alike, transformed."""
+        raise NotImplementedError(f"{type(self).__name__} does not define transform")
+
+    def apply_one(self, image: Any, streams: SampleStreams) -> Any:
+        if not is_pil_image(image):
+            self._checked(image)
+        return self.transform(image, *[numbers[0] for numbers in self.draw(streams)])
+
+    def apply(self, images: Any, streams: SampleStreams) -> Any:
+        if len(images) == 0:  # what shape none of them would have, an image of zeros tells
+            shape, like = images.shape[1:], isinstance(images, Tensor)
+            zeros = images.new_zeros(shape) if like else np.zeros(shape, images.dtype)
+            return self.apply_one(zeros, SampleStreams(1))[None][:0]
+        numbers = list(zip(*self.draw(streams), strict=True)) or [()] * len(images)
+        results = [self.transform(image, *n) for image, n in zip(images, numbers, strict=True)]
+        return stack(results) if isinstance(results[0], Tensor) else np.stack(results)
 
 
 def is_pil_image(image: Any) -> bool:
