@@ -7,7 +7,8 @@ not depend on the number of threads, nor on the device.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,7 +86,31 @@ class Generator:
         return f"Generator(device='{self.device}', seed={self.initial_seed()})"
 
 
-default_generator = Generator()
+class _StandIn(threading.local):
+    """Whom a thread asks for a generator in the default one's place; nobody, unless told."""
+
+    source: Callable[[], Generator | None] | None = None
+
+
+stand_in = _StandIn()
+
+
+class _DefaultGenerator(Generator):
+    """The generator that is used where none is given. A thread may have a stand-in for it."""
+
+    @property
+    def state(self) -> Tensor:
+        """The seed and the number of blocks drawn, of the stand-in if there is one."""
+        source = stand_in.source
+        other = None if source is None else source()
+        return self._state if other is None else other.state
+
+    @state.setter
+    def state(self, state: Tensor) -> None:
+        self._state = state
+
+
+default_generator: Generator = _DefaultGenerator()
 
 
 @contextmanager

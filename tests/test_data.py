@@ -75,6 +75,13 @@ class Noise(Dataset):
         return 30
 
 
+class PlainNoise(Noise):
+    """Draws from the default generator, as code for PyTorch does."""
+
+    def __getitem__(self, index):
+        return index, torch.rand(1).item()
+
+
 class Batched(Dataset):
     """Hands out whole batches that tell where they come from."""
 
@@ -394,13 +401,14 @@ class TestLoader:
         assert epochs(3) == [first, second, third]
         assert epochs(4)[0] != first
 
+    @pytest.mark.parametrize("kind", [Noise, PlainNoise])
     @pytest.mark.parametrize("generator", ["own", "global"])
-    def test_random_samples_do_not_depend_on_the_number_of_workers(self, generator):
+    def test_random_samples_do_not_depend_on_the_number_of_workers(self, generator, kind):
         runs = []
         for workers, prefetch in ((0, None), (1, 1), (2, 2), (5, 3)):
             torch.manual_seed(11)
             loader = DataLoader(
-                Noise(),
+                kind(),
                 4,
                 shuffle=True,
                 num_workers=workers,
@@ -418,11 +426,20 @@ class TestLoader:
         assert inside[0] is not None
         assert batch_generator() is None
 
+    def test_making_batches_leaves_the_default_generator_where_it_was(self):
+        torch.manual_seed(1)
+        batches = iter(DataLoader(PlainNoise(), 10))
+        state = torch.get_rng_state()
+        next(batches)
+        assert torch.equal(torch.get_rng_state(), state)
+        list(DataLoader(range(2), collate_fn=lambda batch: torch.manual_seed(5)))
+        assert torch.initial_seed() == 1
+
     def test_loader_within_a_loader_keeps_both_batches_generators(self):
         class Outer(Noise):
             def __getitem__(self, index):
                 before = batch_generator()
-                list(DataLoader(Noise(), 30))
+                list(DataLoader(Noise(), 30, generator=seeded(1)))
                 assert batch_generator() is before
                 return super().__getitem__(index)
 

@@ -48,8 +48,10 @@ class DataLoader:
     - `generator`: the source of the shuffling and of the seeds of the batches.
 
     Batches come in the sampler's order, and equal seeds give equal batches for any number of
-    workers: the transforms of `vision` draw from streams that belong to the batch, and datasets can
-    draw from `batch_generator()`, which does, too. The workers of an `IterableDataset` take turns.
+    workers: the transforms of `vision` draw from streams that belong to the batch, and all else in
+    this package from its `batch_generator()`, as long as the batch is being made. Python's and
+    NumPy's own generators the threads share: what is drawn from them comes in no certain order. The
+    workers of an `IterableDataset` take turns.
     An exception in a worker is raised where its batch is taken, with its original traceback, and
     ends the iteration. Threads end with the iterator, be it used up or not.
 

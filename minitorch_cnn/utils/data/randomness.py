@@ -15,6 +15,7 @@ import numpy as np
 
 from ... import Generator, randint
 from ...device import cpu, launch
+from ...random import stand_in
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's
 
@@ -42,10 +43,12 @@ class batch_seed:
 
     def __enter__(self) -> None:
         self._outer = _batch.seed, _batch.generator, _batch.streams, _batch.run
+        self._outer_source, stand_in.source = stand_in.source, batch_generator
         _batch.seed, _batch.generator, _batch.streams, _batch.run = self._seed, None, 0, self._run
 
     def __exit__(self, *error: object) -> None:
         _batch.seed, _batch.generator, _batch.streams, _batch.run = self._outer
+        stand_in.source = self._outer_source
 
 
 class run_seeds(batch_seed):
@@ -62,16 +65,17 @@ class run_seeds(batch_seed):
 
 
 def batch_generator() -> Generator | None:
-    """The generator of the batch that this thread prepares; None, for the default one, elsewhere.
+    """The generator of the batch that this thread prepares; None elsewhere.
 
-    A dataset passes it on to what it draws with: the default generator would serve the threads in
-    the order in which they happen to ask.
+    There it stands in for the default generator, which would serve the threads in the order in
+    which they happen to ask. So what a dataset draws with `torch.rand` and its like is the same for
+    any number of workers.
 
     >>> import minitorch_cnn as torch
-    >>> from minitorch_cnn.utils.data import DataLoader, Dataset, batch_generator
+    >>> from minitorch_cnn.utils.data import DataLoader, Dataset
     >>> class Noise(Dataset):
     ...     def __getitem__(self, index):
-    ...         return torch.rand(2, generator=batch_generator())
+    ...         return torch.rand(2)
     ...     def __len__(self):
     ...         return 4
     >>> _ = torch.manual_seed(0)
