@@ -1,4 +1,4 @@
-"""One training step of the notebook's network: forward, backward and Adam.
+"""One training step of the notebook's network: forward, backward and Adam; eager and compiled.
 
     python -m bench.train_step [--batches 4 64 256] [--quick]
 
@@ -60,7 +60,9 @@ LEARNT = 10
 class Training:
     """A network, its optimizer and a batch; each call trains one step and returns the loss."""
 
-    def __init__(self, torch: ModuleType, weights: dict[str, Any], batch: int) -> None:
+    def __init__(
+        self, torch: ModuleType, weights: dict[str, Any], batch: int, compiled: bool = False
+    ) -> None:
         self.net = network(torch)
         self.net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
         self.criterion = torch.nn.CrossEntropyLoss()
@@ -69,16 +71,21 @@ class Training:
         self.images = torch.from_numpy(rng.standard_normal((batch, 3, 32, 32), np.float32))
         self.labels = torch.from_numpy(rng.integers(0, 10, batch))
         self.steps = 0
+        self.step = torch.compile(self.eager) if compiled else self.eager
+
+    def eager(self, images: Any, labels: Any) -> Any:
+        """One step, as it stands in a training loop."""
+        self.optimizer.zero_grad()
+        loss = self.criterion(self.net(images), labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss
 
     def __call__(self) -> Any:
         self.steps += 1
         if self.steps > LEARNT:
             self.optimizer.param_groups[0]["lr"] = 0.0
-        self.optimizer.zero_grad()
-        loss = self.criterion(self.net(self.images), self.labels)
-        loss.backward()
-        self.optimizer.step()
-        return loss
+        return self.step(self.images, self.labels)
 
 
 def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
@@ -87,13 +94,13 @@ def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
         harness.assert_close(ours(), theirs(), 1e-3)
 
 
-def comparison(batch: int) -> Comparison:
-    """Training steps on the same images from the same weights."""
+def comparison(batch: int, compiled: bool) -> Comparison:
+    """Training steps on the same images from the same weights; PyTorch's are eager always."""
     minitorch_cnn.manual_seed(0)
     weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
     return Comparison(
-        f"batch {batch}",
-        lambda torch: Training(torch, weights, batch),
+        f"batch {batch}" + ", compiled" * compiled,
+        lambda torch: Training(torch, weights, batch, compiled and torch is minitorch_cnn),
         flop=batch * FLOP,
         check=losses_agree,
     )
@@ -104,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = harness.parser(__doc__)
     options.add_argument("--batches", type=int, nargs="+", default=[4, 64, 256])
     args = options.parse_args(argv)
-    harness.report([comparison(batch) for batch in args.batches], args)
+    rows = [comparison(batch, way) for batch in args.batches for way in (False, True)]
+    harness.report(rows, args)
 
 
 if __name__ == "__main__":

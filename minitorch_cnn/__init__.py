@@ -426,6 +426,7 @@ from .ops.shuffle import channel_shuffle as channel_shuffle
 from .ops.shuffle import pixel_shuffle as pixel_shuffle
 from .ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from .ops.strided import as_strided as as_strided
+from .plan import compile as compile
 from .printing import set_printoptions as set_printoptions
 from .random import Generator as Generator
 from .random import default_generator as default_generator

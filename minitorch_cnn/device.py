@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
+from . import record
 from .memory import LEAST, empty, owns
 
 __all__ = ["Device", "as_device", "launch", "observe"]
@@ -60,13 +61,22 @@ class Device:
         """A new buffer, its contents arbitrary: those of one that died, it may be."""
         if self.type != "cpu":
             raise RuntimeError(f"device '{self}' has no kernels in this version; use device='cpu'")
-        if prod(shape) < LEAST:
-            return np.empty(shape, dtype)
-        return empty(shape, dtype)
+        buffer = np.empty(shape, dtype) if prod(shape) < LEAST else empty(shape, dtype)
+        if record.recorder is not None and record.is_recording():
+            record.recorder.allocated(buffer)
+        return buffer
 
     def owns(self, buffer: Any) -> bool:
         """Whether a buffer is alone on its memory, but for views of it."""
         return owns(buffer)
+
+    def bind(self, launches: Sequence[tuple[str, tuple[Any, ...]]], inputs: Sequence[Any]) -> Any:
+        """A function that makes launches, with buffers like `inputs` in the place of those.
+
+        All other buffers stay where they are: they are alive as long as the function.
+        """
+        chain = importlib.import_module(f"{__package__}.kernels.{self.type}.chain")
+        return chain.bind([(self.kernel(name), args) for name, args in launches], inputs)
 
     def kernel(self, name: str) -> Callable[..., None]:
         """The function behind "family.function", imported at its first use."""
@@ -93,6 +103,8 @@ _observer: Observer | None = None
 def launch(device: Device, name: str, *args: Any) -> None:
     """Run a kernel: input buffers, output buffers, then plain parameters."""
     function = device._kernels.get(name) or device.kernel(name)
+    if record.recorder is not None and record.is_recording():
+        record.recorder.launched(device, name, args)
     function(*args)
     if _observer is not None:
         _observer(device, name, function, args)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, record
 from .device import Device, cpu
 from .dtypes import DType, dtype_of
 from .layout import MemoryFormat, channels_last, contiguous_format
@@ -249,11 +249,13 @@ class Tensor:
             )
         self._origin = None
         self._requires_grad = requires_grad
+        record.restructured(self._buffer)
         return self
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` accumulated, or None."""
+        record.leaf(self, read=True)
         return self._grad
 
     @grad.setter
@@ -268,6 +270,7 @@ class Tensor:
                     f"assigned grad has shape {tuple(value.shape)} and type {value.dtype}, "
                     f"its tensor {tuple(self.shape)} and {self.dtype}"
                 )
+        record.leaf(self, read=False)
         self._grad = value
 
     @property
@@ -366,6 +369,7 @@ class Tensor:
                 f"data set to a tensor that requires gradients must be floating point, "
                 f"not {value.dtype}"
             )
+        record.restructured(self._buffer)
         self._buffer, self.dtype, self.device = value._buffer, value.dtype, value.device
         self._counter = [0]
 
@@ -375,6 +379,11 @@ class Tensor:
         """The values, for reading on the host."""
         if self.device.type != "cpu":
             raise TypeError(f"can't read a tensor on device '{self.device}'; call .cpu() first")
+        if record.recorder is not None and record.is_recording():
+            raise RuntimeError(
+                "the value of a tensor is read in a compiled function, which later runs without "
+                "its Python code; return the tensor, and read it outside"
+            )
         return self._buffer
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
+from minitorch_cnn.device import launch
 from minitorch_cnn.utils.data import SampleStreams
 from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
 from minitorch_cnn.vision.transforms.compose import apply_all
@@ -58,6 +59,7 @@ def run_all():
             convolve(dtype, x, w, True, options)
     winograd_by_four()
     drawn(30, pools(2, 5, 40), st.sampled_from(DTYPES))(pooling)()
+    drawn(30, st.tuples(*[st.integers(0, 40)] * 2), st.sampled_from(DTYPES))(pooling_in_pairs)()
     products()
     normalisations_and_losses()
     reductions()
@@ -125,6 +127,15 @@ def pooling(config, dtype):
     if config.dilation == (1, 1):
         backward(F.avg_pool2d(x, config.kernel, **options))
     backward(F.adaptive_avg_pool2d(x, config.stride))
+
+
+def pooling_in_pairs(size, dtype):
+    height, width = size[0] + 2, 2 * size[1] + 2
+    x, y = leaf((1, 2, height, width), dtype).detach(), mt.empty(1, 2, height // 2, width // 2)
+    y, code = y.to(x.dtype), mt.empty(*y.shape, dtype=mt.uint8)
+    for relu in (False, True):
+        launch(x.device, "pool_pairs.max_pool_pairs", x._buffer, y._buffer, code._buffer, relu)
+    launch(x.device, "pool_pairs.max_pool_pairs_grad", y._buffer, code._buffer, x._buffer)
 
 
 def products():

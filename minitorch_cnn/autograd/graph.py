@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, TypeVar
 
+from .. import record
 from ..device import Device, cpu, launch
 from ..dtypes import DType, float32
 from ..tensor import Tensor, method, wrap
@@ -360,6 +361,7 @@ def _hooked(g: Tensor, hooks: dict[int, Callable[[Tensor], Any]]) -> Tensor:
 def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
     """leaf.grad += holder.pop()"""
     g = holder.pop()
+    record.leaf(leaf, read=True)
     if leaf._hooks and leaf._node is None:
         g = _hooked(g, leaf._hooks)
     before = leaf._grad

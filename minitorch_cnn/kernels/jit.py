@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numba
 from numba import njit, prange
@@ -26,11 +26,26 @@ from numpy import ndarray
 
 from . import threads
 
-__all__ = ["KernelCache", "exact", "inner", "kernel", "prange", "run_on_threads", "threads_for"]
+__all__ = [
+    "Call",
+    "KernelCache",
+    "capture",
+    "driver",
+    "exact",
+    "inner",
+    "kernel",
+    "on_host",
+    "prange",
+    "run_on_threads",
+    "threads_for",
+]
 
-# OpenMP's threads spin between launches unless told to sleep. On an idle machine that makes a
-# launch a little faster; beside other busy processes it made a training step 10 times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenMP's threads spin for milliseconds between launches unless told to sleep, which beside other
+# busy processes makes a training step many times slower. To wake a sleeping one costs as much as a
+# small launch: a step of many took twice the time. So they spin for about the time from one launch
+# to the next.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 # The whole of fastmath but "nnan" and "ninf": NaN and infinity must pass through.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -79,6 +94,8 @@ def kernel(
 class Kernel:
     """A compiled function in two variants, of which each call runs the one that suits its size."""
 
+    native = True
+
     def __init__(
         self, function: Callable[..., None], work: Callable[..., int] | None, flat: bool
     ) -> None:
@@ -94,10 +111,83 @@ class Kernel:
             for a in args:
                 given.append(a.ravel() if type(a) is ndarray else a)
         work = self.work
-        if work is None or threads.forked or work(*given) < PARALLEL_WORK:
+        serial = work is None or threads.forked or work(*given) < PARALLEL_WORK
+        if _capturing is not None and _capturing.here():
+            _capturing.add(Call(self.serial if serial else self.parallel, tuple(given), not serial))
+        elif serial:
             self.serial(*given)
         else:
             run_on_threads(self.parallel, *given)
+
+
+class Call(NamedTuple):
+    """A call of compiled code."""
+
+    compiled: Any
+    """What Numba made of a function."""
+    args: tuple[Any, ...]
+    spreads: bool = False
+    """Whether it spreads itself over threads."""
+    threads: int = 0
+    """If not 0, it is to be made so often, with the number of the thread and of threads before the
+    arguments."""
+
+
+class _Capture:
+    """The calls that a kernel comes to, noted instead of made."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._thread = threading.get_ident()
+
+    def here(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def add(self, call: Call) -> None:
+        self.calls.append(call)
+
+
+_capturing: _Capture | None = None
+_capture_lock = threading.Lock()
+
+
+class _OnHost(Exception):
+    """Raised where a driver would compute something in Python."""
+
+
+def driver(function: Callable[..., None]) -> Callable[..., None]:
+    """Mark a kernel in plain Python that leaves all computing to compiled ones.
+
+    What it decides, it decides by shapes and options, so that its calls can be noted once and
+    repeated. A part that computes in Python begins with `on_host()`.
+    """
+    function.native = True  # type: ignore[attr-defined]
+    return function
+
+
+def on_host() -> None:
+    """Say that a driver is about to compute something itself."""
+    if _capturing is not None and _capturing.here():
+        raise _OnHost
+
+
+def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] | None:
+    """The calls of compiled code that a kernel comes to with these arguments, none of them made.
+
+    None if it computes something in Python.
+    """
+    global _capturing
+    if not getattr(function, "native", False):
+        return None
+    with _capture_lock:
+        _capturing = _Capture()
+        try:
+            function(*args)
+            return _capturing.calls
+        except _OnHost:
+            return None
+        finally:
+            _capturing = None
 
 
 def threads_for(work: int) -> int:
@@ -116,12 +206,12 @@ _team = threading.RLock()
 _here = threading.local()
 
 
-def run_on_threads(compiled: Any, *args: Any) -> None:
+def run_on_threads(compiled: Any, *args: Any) -> Any:
     """Call what spreads over threads, once nobody else has them."""
     with _team:
         if threads.chosen is not None:
             _limit_threads()
-        compiled(*args)
+        return compiled(*args)
 
 
 def _limit_threads() -> None:

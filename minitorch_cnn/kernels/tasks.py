@@ -13,6 +13,7 @@ import numba
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
+from . import jit
 from .jit import FASTMATH, PRANGE_ONLY, KernelCache, run_on_threads
 
 __all__ = ["TaskKernel", "task_kernel"]
@@ -20,6 +21,8 @@ __all__ = ["TaskKernel", "task_kernel"]
 
 class TaskKernel:
     """A compiled function of (thread, threads, *args), called with the number of threads."""
+
+    native = True
 
     def __init__(self, function: Any) -> None:
         functools.update_wrapper(self, function)
@@ -29,12 +32,15 @@ class TaskKernel:
         self._addresses: dict[Any, int] = {}
 
     def __call__(self, threads: int, *args: Any) -> None:
-        if threads == 1:
+        capturing = jit._capturing
+        if capturing is not None and capturing.here():
+            capturing.add(jit.Call(self.serial, args, threads > 1, threads))
+        elif threads == 1:
             self.serial(0, 1, *args)
-            return
-        # Of the arguments' types only this one differs between calls.
-        address = self._addresses.get(args[0].dtype) or self._address(args)
-        run_on_threads(_call_on_threads, address, threads, *args)
+        else:
+            # Of the arguments' types only this one differs between calls.
+            address = self._addresses.get(args[0].dtype) or self._address(args)
+            run_on_threads(_call_on_threads, address, threads, *args)
 
     def _address(self, args: tuple[Any, ...]) -> int:
         """Where the code for these arguments lies."""

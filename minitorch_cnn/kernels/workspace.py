@@ -4,6 +4,7 @@ It stays from call to call, so that a training step asks the system for none. Ev
 has its own, since two may run kernels at once.
 """
 
+import contextlib
 import math
 import threading
 
@@ -62,6 +63,17 @@ def shaped_workspace(name, shape, dtype):
         if row.nbytes <= KEPT_BYTES:
             _kept.cut[name, shape, dtype] = known
     return known
+
+
+@contextlib.contextmanager
+def separate_workspaces():
+    """Memory that is nobody else's is handed out in the block, and not kept after it."""
+    before = _kept.blocks, _kept.cut
+    _kept.blocks, _kept.cut = {}, {}
+    try:
+        yield
+    finally:
+        _kept.blocks, _kept.cut = before
 
 
 def free_workspaces():

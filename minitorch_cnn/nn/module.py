@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from .. import record
 from ..autograd import no_grad
 from ..autograd.graph import RemovableHandle
 from ..device import Device, as_device
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 Self = TypeVar("Self", bound="Module")
+
+_ABSENT = object()
 
 
 class IncompatibleKeys(NamedTuple):
@@ -251,11 +254,20 @@ class Module:
         elif name in self._buffers:
             if not isinstance(value, Tensor):
                 _check_none("buffer", "torch.Tensor or None expected", name, value)
+            if record.is_recording():
+                raise RuntimeError(
+                    f"a compiled function replaces the buffer {name!r}; its launches, repeated, "
+                    "would go on reading the old one: write into it in place"
+                )
             self._buffers[name] = value
+        elif self.__dict__.get(name, _ABSENT) is value:
+            return
         else:
             object.__setattr__(self, name, value)
+        record.restructured()
 
     def __delattr__(self, name: str) -> None:
+        record.restructured()
         for members in (self._parameters, self._buffers, self._modules):
             if name in members:
                 members.pop(name)

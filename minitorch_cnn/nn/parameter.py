@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import record
 from ..device import Device
 from ..dtypes import DType
 from ..ops.creation import empty
@@ -179,6 +180,7 @@ def is_lazy(param: Any) -> bool:
 
 def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
     """Forget a tensor's gradient, or fill it with zeros."""
+    record.leaf(tensor, read=not set_to_none)
     if set_to_none or tensor.grad is None:
         tensor.grad = None
     else:

@@ -10,6 +10,7 @@ from math import inf
 from operator import is_not
 from typing import Any, ClassVar
 
+from .. import record
 from ..autograd import enable_grad, no_grad
 from ..autograd.graph import RemovableHandle
 from ..device import launch
@@ -166,6 +167,7 @@ class Optimizer:
         for group, memories in zip(self.param_groups, self._memories, strict=True):
             kinds: dict[Any, list[Tensor]] = {}
             for p in group["params"]:
+                record.leaf(p, read=True)
                 if p._grad is not None:
                     kinds.setdefault((p.device, p.dtype), []).append(p)
             for kind, params in kinds.items():
@@ -193,6 +195,7 @@ class Optimizer:
         columns = [memory.column(i, c) for i, c in enumerate((values, *moments, *steps))]
         if any(map(is_not, columns, memory.checked)) or len(columns) != len(memory.checked):
             self._refuse(params, moments, steps)
+            record.restructured()
             memory.checked, memory.bytes = columns, [a.nbytes for a in columns[0]]
         gradients = tuple([_contiguous(p._grad) for p in params])
         if [g.nbytes for g in gradients] != memory.bytes:
@@ -200,7 +203,14 @@ class Optimizer:
                 f"{type(self).__name__}: a parameter's gradient is not of its shape and type; "
                 "they were changed after it was computed"
             )
-        hyper = memory.hyper(self._hyper(group), params[0])
+        memory.set_hyper(self._hyper(group), params[0])
+        if record.is_recording():
+            params_of = [g["params"] for g in self.param_groups]
+            number = next(i for i, some in enumerate(params_of) if some is group["params"])
+            record.repeat(
+                lambda: memory.set_hyper(self._hyper(self.param_groups[number]), params[0])
+            )
+        hyper = memory.hyper
         launch(params[0].device, kernel, columns[0], gradients, *columns[1:], hyper)
         for p, value in zip(params, values):
             if value is p:
@@ -237,6 +247,7 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
+                    record.leaf(p, read=False)
                     p._grad = None
                 else:
                     clear_grad(p, set_to_none)
@@ -279,6 +290,7 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if not known.isdisjoint([id(p) for p in tensors]):
             raise ValueError("some parameters appear in more than one parameter group")
+        record.restructured()
         self.param_groups.append(group)
         self._memories.append({})
 
@@ -390,6 +402,7 @@ class Optimizer:
                 }
             else:
                 state[number] = entries
+        record.restructured()
         self.state, self.param_groups = state, groups
         for hook in self._hooks["load_state_dict_post"].values():
             hook(self)
@@ -445,14 +458,18 @@ class _Memory:
             known = self.columns[number] = Buffers(buffers)
         return known
 
-    def hyper(self, values: tuple[float, ...], p: Tensor) -> Any:
-        """The buffer from which kernels read options, rewritten when one changes."""
+    def set_hyper(self, values: tuple[float, ...], p: Tensor) -> None:
+        """Write options where kernels read them, if one changed."""
         if self._hyper is None:
             self._hyper = tensor(values, dtype=float64, device=p.device)
         elif values != self._values:
-            with no_grad():
+            with no_grad(), record.apart():
                 self._hyper.copy_(tensor(values, dtype=float64, device=p.device))
         self._values = values
+
+    @property
+    def hyper(self) -> Any:
+        """The buffer in which they are."""
         return self._hyper._buffer
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,11 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..jit import threads_for
+from ..jit import driver, on_host, threads_for
 from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
 from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
 from .conv_geometry import SPARE, geometry
+from .conv_layout import add_up
 from .conv_positions import (
     by_positions_1,
     by_positions_4,
@@ -43,6 +44,7 @@ NEAR_TRANSFORMS = 1 << 19
 TASKS = 16
 
 
+@driver
 def conv2d(x, w, b, y, stride, padding, dilation, groups):
     """y[n,o,i,j] = b[o] + sum_{c,u,v} x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw] w[o,c,u,v]"""
     taps = w.shape[2] * w.shape[3]
@@ -50,6 +52,7 @@ def conv2d(x, w, b, y, stride, padding, dilation, groups):
     _correlate(False, x, w, b, y, steps, stride, padding, dilation, groups)
 
 
+@driver
 def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     """gx[n,c,r,s] = sum of gy[n,o,i,j] w[o,c,u,v] where r = i*sh+u*dh-ph and s = j*sw+v*dw-pw"""
     taps = w.shape[2] * w.shape[3]
@@ -58,6 +61,7 @@ def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     _correlate(True, gy, w, none, gx, steps, stride, padding, dilation, groups)
 
 
+@driver
 def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     """gw[o,c,u,v] = sum_{n,i,j} gy[n,o,i,j] x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw],
     gb[o] = sum_{n,i,j} gy[n,o,i,j] unless gb is empty"""
@@ -69,6 +73,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     taps = kernel[0] * kernel[1]
     terms = inputs * taps
     if gw.size == 0 or gy.size == 0 or x.size == 0:
+        on_host()
         gw[...] = 0
         gb[...] = gy.sum((0, 2, 3)) if gb.size else 0
         return
@@ -107,7 +112,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         run(threads, gy, x, sums, bias_sums, memory, plan.tables)
         join_position_parts(sums, gw)
     if gb.size:
-        gb[...] = bias_sums.sum(0)
+        add_up(bias_sums, gb)
 
 
 def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilation, groups):
@@ -239,7 +244,7 @@ def _winograd_weight_grad(gy, x, gw, gb, padding):
     bias_sums = np.empty((parts, gb.size), np.float64)
     winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, *padding, task_rows)
     if gb.size:
-        gb[...] = bias_sums.sum(0)
+        add_up(bias_sums, gb)
     winograd_collect(threads_for(sums.size), sums, gw)
 
 

@@ -1,6 +1,6 @@
 """What convolutions by channels and by positions share: copies with margins, and tables."""
 
-from ..jit import inner
+from ..jit import inner, kernel
 from .conv_geometry import (
     ACROSS,
     BLOCK,
@@ -15,6 +15,16 @@ from .conv_geometry import (
     TOP,
 )
 from .simd import lanes, load, store
+
+
+@kernel()
+def add_up(sums, y):
+    """y[i] = sum_k sums[k,i]"""
+    for i in range(y.size):
+        total = 0.0
+        for k in range(sums.shape[0]):
+            total += sums[k, i]
+        y[i] = total
 
 
 @inner

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..jit import exact, inner, kernel, prange
+from ..jit import driver, exact, inner, kernel, prange
 from . import functions
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
@@ -70,18 +70,21 @@ def log_softmax_grad(gy, y, gx):
             _log_softmax_grad_columns(gy[o], y[o], gx[o], a, b)
 
 
+@driver
 def nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smoothing=0.0):
     """y = -weight[target] * logp[target], 0 where ignored; 1: sum y / total; 2: sum y
 
     With label_smoothing a, of n classes: (1-a) times that, - a/n sum weight*logp.
     """
-    bad = np.empty(1, np.int64)
     options = ignore_index, reduction, label_smoothing
     logp, target = _lines(logp), _line_labels(target)
-    _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), bad, *options)
-    _refuse_bad_label("nll_loss", target, bad[0], logp)
+    try:
+        _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), *options)
+    except IndexError:
+        raise _bad_label("nll_loss", target, ignore_index, logp) from None
 
 
+@driver
 def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_smoothing=0.0):
     """gx[target] = -weight[target] * gy, 0 elsewhere and where ignored; 1: divided by total
 
@@ -92,16 +95,20 @@ def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_
     _nll_loss_grad(gy.reshape(-1), target, weight, total.reshape(-1), gx, *options)
 
 
+@driver
 def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
     """y = nll_loss of log_softmax(x); p = softmax(x)"""
     x, p, target = _lines(x), _lines(p), _line_labels(target)
-    bad, losses = np.empty(1, np.int64), np.empty(target.shape)
+    losses = np.empty(target.shape)
     options = ignore_index, reduction, label_smoothing
     y, total = y.reshape(-1), total.reshape(-1)
-    _cross_entropy(x, target, weight, y, total, p, losses, bad, *options)
-    _refuse_bad_label("cross_entropy", target, bad[0], x)
+    try:
+        _cross_entropy(x, target, weight, y, total, p, losses, *options)
+    except IndexError:
+        raise _bad_label("cross_entropy", target, ignore_index, x) from None
 
 
+@driver
 def cross_entropy_grad(
     gy, x, target, weight, total, p, gx, ignore_index, reduction, label_smoothing
 ):
@@ -121,20 +128,18 @@ def _line_labels(target):
     return target if target.ndim == 2 else target.reshape(len(target), math.prod(target.shape[1:]))
 
 
-def _refuse_bad_label(name, target, position, x):
-    if position >= 0:
-        raise IndexError(
-            f"{name}: target {target.flat[position]} is out of bounds for {x.shape[1]} classes"
-        )
+def _bad_label(name, target, ignore_index, x):
+    """The error to raise for the first label that is neither a class nor ignored."""
+    bad = (target != ignore_index) & ((target < 0) | (target >= x.shape[1]))
+    label = target.flat[bad.argmax()]
+    return IndexError(f"{name}: target {label} is out of bounds for {x.shape[1]} classes")
 
 
 @kernel()
-def _nll_loss(logp, target, weight, y, total, bad, ignore_index, reduction, label_smoothing):
-    """The body of nll_loss; bad = where a label is neither ignored nor a class, else -1."""
+def _nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smoothing):
+    """The body of nll_loss; IndexError for a label that is neither a class nor ignored"""
     batch, classes, size = logp.shape
-    bad[0] = _bad_label(target, classes, ignore_index)
-    if bad[0] >= 0:
-        return
+    check_labels(target, classes, ignore_index)
     losses, weights = 0.0, 0.0
     for n in range(batch):
         for s in range(size):
@@ -175,13 +180,11 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
 
 @kernel(work=lambda x, *_: 16 * x.size)
 def _cross_entropy(
-    x, target, weight, y, total, p, losses, bad, ignore_index, reduction, label_smoothing
+    x, target, weight, y, total, p, losses, ignore_index, reduction, label_smoothing
 ):
-    """The body of cross_entropy; bad = where a label is neither ignored nor a class, else -1."""
+    """The body of cross_entropy; IndexError for a label that is neither a class nor ignored"""
     outer, classes, size = x.shape
-    bad[0] = _bad_label(target, classes, ignore_index)
-    if bad[0] >= 0:
-        return
+    check_labels(target, classes, ignore_index)
     for task in prange(_tasks(x)):
         o, a, b = _block(x, task)
         tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
@@ -439,13 +442,13 @@ def _log_softmax_grad_columns(gy, y, gx, a, b):
 
 
 @inner
-def _bad_label(target, classes, ignore_index):
-    """The first position whose label is neither ignored nor in 0:classes, else -1"""
+def check_labels(target, classes, ignore_index):
+    """Raise IndexError for a label that is neither ignored nor a class"""
     for n in range(target.shape[0]):
         for s in range(target.shape[1]):
-            if target[n, s] != ignore_index and not 0 <= target[n, s] < classes:
-                return n * target.shape[1] + s
-    return -1
+            label = target[n, s]
+            if label != ignore_index and (label < 0 or label >= classes):
+                raise IndexError("a target is out of bounds")
 
 
 @inner

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, threads_for
+from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
 from ..workspace import workspace
 from .reduce import sum
@@ -41,21 +41,25 @@ LARGE = 1 << 24  # multiply-adds from which a last narrow panel is worth a kerne
 BLOCK = 1 << 15  # elements that stay in fast memory, the second level of caches
 
 
+@driver
 def matmul(a: Any, b: Any, y: Any, turn_a: bool, turn_b: bool) -> None:
     """y = a b for stacks of matrices; a turned one is stored transposed, a stack of 1 serves all"""
     product(a, b, np.empty(0, y.dtype), y, turn_a, turn_b)
 
 
+@driver
 def linear(x: Any, w: Any, b: Any, y: Any) -> None:
     """y[n,o] = b[o] + sum_i x[n,i] w[o,i]"""
     product(x[None], w[None], b, y[None], False, True)
 
 
+@driver
 def linear_input_grad(gy: Any, w: Any, gx: Any) -> None:
     """gx[n,i] = sum_o gy[n,o] w[o,i]"""
     product(gy[None], w[None], np.empty(0, gx.dtype), gx[None], False, False)
 
 
+@driver
 def linear_weight_grad(gy: Any, x: Any, gw: Any, gb: Any) -> None:
     """gw[o,i] = sum_n gy[n,o] x[n,i], gb[o] = sum_n gy[n,o] unless gb is empty"""
     product(gy[None], x[None], np.empty(0, gw.dtype), gw[None], True, False)

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, threads_for
+from ..jit import driver, inner, kernel, threads_for
 from ..tasks import task_kernel
 
 TASK = 16384
 """Elements of a task, about."""
 
 
+@driver
 def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by channel"""
     batch, channels, size = shape = _by_channel(x)
@@ -33,6 +34,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, e
         _normalise(threads, x, mean, sums, y, *cut)
 
 
+@driver
 def running_norm(
     x: Any, mean: Any, var: Any, weight: Any, bias: Any, y: Any, invstd: Any, eps: float
 ) -> None:
@@ -48,6 +50,7 @@ def running_norm(
         _normalise(threads_for(2 * x.size), x, mean, factors, y, *cut)
 
 
+@driver
 def batch_norm_grad(
     gy: Any,
     x: Any,

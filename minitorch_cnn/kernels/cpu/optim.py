@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, threads_for
+from ..jit import driver, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
 
 
+@driver
 def sgd(p: Any, g: Any, momentum_buffer: Any, hyper: Any) -> None:
     """d = ±g + w p; b = mu b + (1 - tau) d; p = p - lr (d + mu b if nesterov, b, or d if mu = 0)
 
@@ -83,6 +84,7 @@ def momentum_part(p, g, momentum_buffer, hyper):
         p[i] -= lr * (d + momentum * b if nesterov else b)
 
 
+@driver
 def adam(
     p: Any, g: Any, exp_avg: Any, exp_avg_sq: Any, max_exp_avg_sq: Any, step: Any, hyper: Any
 ) -> None:

@@ -8,14 +8,27 @@ float64: a window may be a whole plane.
 
 import numpy as np
 
-from ..jit import inner, kernel, prange
+from ..jit import driver, inner, kernel, prange
+from ..workspace import shaped_workspace
+from .pool_pairs import in_pairs, max_pool_pairs, pair_indices
 
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
 
 
-@kernel(work=lambda x, y, indices, kernel_size, *_: 4 * y.size * kernel_size[0] * kernel_size[1])
+@driver
 def max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
-    """y[n,c,i,j] = max_{u,v} x[n,c,r,s], indices r*w+s: r = i*sh+u*dh-ph, s = j*sw+v*dw-pw
+    """y[n,c,i,j] = max_{u,v} x[n,c,r,s], indices r*w+s: r = i*sh+u*dh-ph, s = j*sw+v*dw-pw"""
+    if in_pairs(x.shape, kernel_size, stride, padding, dilation):
+        code = shaped_workspace("code", y.shape, np.dtype(np.uint8))
+        max_pool_pairs(x, y, code, False)
+        pair_indices(code, indices, x.shape[3])
+    else:
+        _max_pool2d(x, y, indices, kernel_size, stride, padding, dilation)
+
+
+@kernel(work=lambda x, y, indices, kernel_size, *_: 4 * y.size * kernel_size[0] * kernel_size[1])
+def _max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
+    """max_pool2d of any windows
 
     The first of equal maxima wins, but a NaN over all that came before it, as in PyTorch. The index
     is -1 if the window holds nothing but padding.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, prange, threads_for
+from ..jit import driver, inner, kernel, prange, threads_for
 from ..tasks import task_kernel
 
 LOW = np.uint64(0xFFFFFFFF)
@@ -49,25 +49,26 @@ def pick(words, i):
     return low if i < 2 else high
 
 
-def _uses(state: Any, y: Any, blocks: int) -> tuple[int, Any, Any]:
-    """For a kernel that draws so many blocks: its threads, the seed and the first block."""
-    seed, first = state
-    state[1:] += np.uint64(blocks)
-    return threads_for(20 * y.size), seed, first
+@kernel()
+def _advance(state, blocks):
+    """The first block of the next call comes so many blocks later."""
+    state[1] += np.uint64(blocks)
 
 
+@driver
 def uniform(state: Any, y: Any, low: float, high: float) -> None:
     """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
     y = y.reshape(-1)
-    threads, seed, first = _uses(state, y, -(-y.nbytes // 16))
-    _uniform(threads, y, seed, first, float(low), float(high))
+    _uniform(threads_for(20 * y.size), y, state, float(low), float(high))
+    _advance(state, -(-y.nbytes // 16))
 
 
 @task_kernel
-def _uniform(thread, threads, y, seed, first, low, high):
+def _uniform(thread, threads, y, state, low, high):
     """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
     each = 4 // (y.itemsize // 4)  # elements from a block
     blocks = (y.size + each - 1) // each
+    seed, first = state[0], state[1]
     span = high - low
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
@@ -83,17 +84,19 @@ def _uniform(thread, threads, y, seed, first, low, high):
             out[i] = low + unit * span
 
 
+@driver
 def normal(state: Any, y: Any, mean: float, std: float) -> None:
     """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
     y = y.reshape(-1)
-    threads, seed, first = _uses(state, y, -(-y.size // 4))
-    _normal(threads, y, seed, first, float(mean), float(std))
+    _normal(threads_for(20 * y.size), y, state, float(mean), float(std))
+    _advance(state, -(-y.size // 4))
 
 
 @task_kernel
-def _normal(thread, threads, y, seed, first, mean, std):
+def _normal(thread, threads, y, state, mean, std):
     """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
     blocks = (y.size + 3) // 4
+    seed, first = state[0], state[1]
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         out = y[4 * block : 4 * (block + 1)]
@@ -104,17 +107,19 @@ def _normal(thread, threads, y, seed, first, mean, std):
             out[i] = mean + std * radius * (math.cos(v) if i & 1 == 0 else math.sin(v))
 
 
+@driver
 def integers(state: Any, y: Any, low: int, high: int) -> None:
     """y an integer from low to high - 1, of 64 random bits"""
     y = y.reshape(-1)
-    threads, seed, first = _uses(state, y, -(-y.size // 2))
-    _integers(threads, y, seed, first, low, np.uint64((high - low) % 2**64))
+    _integers(threads_for(20 * y.size), y, state, low, np.uint64((high - low) % 2**64))
+    _advance(state, -(-y.size // 2))
 
 
 @task_kernel
-def _integers(thread, threads, y, seed, first, low, span):
+def _integers(thread, threads, y, state, low, span):
     """y an integer from low to low + span - 1, of 64 random bits"""
     blocks = (y.size + 1) // 2
+    seed, first = state[0], state[1]
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         words = philox(seed, first + np.uint64(block))
         out = y[2 * block : 2 * (block + 1)]
@@ -139,17 +144,19 @@ def choose_distinct(weights: Any, u: Any, y: Any) -> None:
         chosen[:] = np.argsort(waits, kind="stable")[: chosen.size]
 
 
+@driver
 def dropout(x: Any, state: Any, y: Any, mask: Any, p: float) -> None:
     """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
     x, y, mask = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
-    threads, seed, first = _uses(state, y, -(-y.size // 4))
-    _dropout(threads, x, seed, first, y, mask, float(p))
+    _dropout(threads_for(20 * y.size), x, state, y, mask, float(p))
+    _advance(state, -(-y.size // 4))
 
 
 @task_kernel
-def _dropout(thread, threads, x, seed, first, y, mask, p):
+def _dropout(thread, threads, x, state, y, mask, p):
     """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
     blocks = (y.size + 3) // 4
+    seed, first = state[0], state[1]
     scale = y.dtype.type(1 / (1 - p) if p < 1 else 0)
     zero = y.dtype.type(0)
     limit = np.uint64(p * 2.0**32)

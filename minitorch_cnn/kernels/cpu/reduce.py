@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, prange
+from ..jit import driver, inner, kernel, on_host, prange
 from .elementwise import quiet
 
 PIECE = 16384
@@ -14,13 +14,16 @@ COLUMNS = 512
 """Columns summed side by side: their running totals stay in the first-level cache."""
 
 
+@driver
 def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
     """y = sum of x over dims, divided; of floats the totals are in float64"""
     if x.dtype.kind != "f":
+        on_host()
         np.add.reduce(x, axis=dims, dtype=y.dtype, out=y.reshape(_kept(x, dims)))
         return
     groups = _groups(x.shape, dims)
     if groups is None:
+        on_host()
         kept = [d for d in range(x.ndim) if d not in dims]
         x = np.ascontiguousarray(x.transpose(*kept, *dims))
         groups = y.size, 1, 1, x.size // max(y.size, 1)

@@ -532,18 +532,23 @@ def broadcast(typingctx, x, i):
     return Vector(x.dtype)(x, i), codegen
 
 
+def _store_interleaved(builder, even, odd, first):
+    """Write two vectors to an address, element by element in turn."""
+    count = even.type.count
+    for half in range(2):
+        start = half * count // 2
+        both = [start + k // 2 + count * (k % 2) for k in range(count)]
+        vector = _shuffle(builder, even, odd, both)
+        _store(builder, vector, builder.gep(first, [INDEX(half * count)]))
+
+
 @intrinsic
 def store_interleaved(typingctx, even, odd, y, i):
     """y[i + 2k] = even[k], y[i + 2k + 1] = odd[k]"""
 
     def codegen(context, builder, signature, args):
-        count = args[0].type.count
         first = _pointer(context, builder, y, args[2], _index(context, builder, i, args[3]))
-        for half in range(2):
-            start = half * count // 2
-            both = [start + k // 2 + count * (k % 2) for k in range(count)]
-            vector = _shuffle(builder, args[0], args[1], both)
-            _store(builder, vector, builder.gep(first, [INDEX(half * count)]))
+        _store_interleaved(builder, args[0], args[1], first)
         return context.get_dummy_value()
 
     return types.void(even, odd, y, i), codegen
@@ -567,6 +572,87 @@ def store_parted(typingctx, x, i, even, j, odd, k):
         return context.get_dummy_value()
 
     return types.void(x, i, even, j, odd, k), codegen
+
+
+# Windows of 2 x 2, which a pooling looks at: a vector of them at once.
+
+BYTE = ir.IntType(8)
+
+
+def _bytes(builder, array, lanes):
+    """The address of a vector of bytes."""
+    return builder.bitcast(array, ir.VectorType(BYTE, lanes).as_pointer())
+
+
+@intrinsic
+def spread_to_fours(typingctx, gy, code, k, x, i, j):
+    """x[i+2q], x[i+2q+1], x[j+2q], x[j+2q+1] = gy[k+q] at the number code[k+q] from 0, else 0"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(x.dtype)
+        count = kind.count
+        integers = ir.VectorType(ir.IntType(8 * _size(kind)), count)
+        at = _index(context, builder, k, args[2])
+        value = _load(builder, kind, _pointer(context, builder, gy, args[0], at))
+        place = _bytes(builder, _pointer(context, builder, code, args[1], at), count)
+        found = builder.zext(builder.load(place, align=1), integers)
+        zero = ir.Constant(kind, [0.0] * count)
+        for row in range(2):
+            parts = []
+            for column in range(2):
+                number = ir.Constant(integers, [2 * row + column] * count)
+                here = builder.icmp_unsigned("==", found, number)
+                parts.append(builder.select(here, value, zero))
+            index = _index(context, builder, signature.args[4 + row], args[4 + row])
+            first = _pointer(context, builder, x, args[3], index)
+            _store_interleaved(builder, parts[0], parts[1], first)
+        return context.get_dummy_value()
+
+    return types.void(gy, code, k, x, i, j), codegen
+
+
+@intrinsic
+def largest_of_fours(typingctx, x, i, j, y, code, k, relu):
+    """y[k+q] = the largest of x[i+2q], x[i+2q+1], x[j+2q], x[j+2q+1], code[k+q] = which, from 0
+
+    Of equals the first, but a NaN is above all before it. With relu, y is at least 0, code 4 if 0.
+    """
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(x.dtype)
+        count = kind.count
+        integers = ir.VectorType(ir.IntType(8 * _size(kind)), count)
+        best, found = None, None
+        for row in range(2):
+            at = _index(context, builder, signature.args[1 + row], args[1 + row])
+            first = _pointer(context, builder, x, args[0], at)
+            low = _load(builder, kind, first)
+            high = _load(builder, kind, builder.gep(first, [INDEX(count)]))
+            for column in range(2):
+                value = _shuffle(builder, low, high, range(column, 2 * count, 2))
+                number = ir.Constant(integers, [2 * row + column] * count)
+                if best is None:
+                    best, found = value, number
+                    continue
+                above = builder.fcmp_ordered(">", value, best)
+                nan = builder.fcmp_unordered("uno", value, value)
+                better = builder.or_(above, nan)
+                best = builder.select(better, value, best)
+                found = builder.select(better, number, found)
+        zero = ir.Constant(kind, [0.0] * count)
+        flag = context.cast(builder, args[6], relu, types.boolean)
+        flags = _filled(builder, ir.VectorType(ir.IntType(1), count), flag)
+        cut = builder.and_(builder.fcmp_ordered("<=", best, zero), flags)
+        best = builder.select(cut, zero, best)
+        found = builder.select(cut, ir.Constant(integers, [4] * count), found)
+        at = _index(context, builder, k, args[5])
+        _store(builder, best, _pointer(context, builder, y, args[3], at))
+        narrow = builder.trunc(found, ir.VectorType(BYTE, count))
+        place = _bytes(builder, _pointer(context, builder, code, args[4], at), count)
+        builder.store(narrow, place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(x, i, j, y, code, k, relu), codegen
 
 
 def _arithmetic(name):

@@ -1,0 +1,3 @@
+"""compile: record what a function launches, and repeat it."""
+
+from .compiled import compile as compile

@@ -1,0 +1,379 @@
+"""compile: record the launches of a function once, then repeat them without its Python code.
+
+The first call with arguments of some shapes runs the function and notes every launch: the kernel's
+name, and of each buffer which piece of memory it shows. Memory that nobody holds after the call is
+laid out anew, pieces that are never needed at the same time in the same place, and the launches are
+compiled into one call. Later calls repeat that.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import functools
+import itertools
+import math
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import record
+from ..autograd.graph import is_grad_enabled
+from ..device import launch
+from ..dtypes import get_default_dtype
+from ..kernels import precision, threads
+from ..tensor import Tensor, wrap
+from .fuse import fuse
+from .recorder import Launch, Root, Slot, StepRecorder, arrays_of, slots, with_arrays
+
+__all__ = ["compile"]
+
+MOST_PLANS = 16
+"""Plans that are kept for one function."""
+
+ALIGNMENT = 64
+
+
+class Plan:
+    """The recorded launches of a function for arguments of some shapes."""
+
+    def __init__(self, recorder: StepRecorder, result: Any, inputs: Sequence[Tensor]) -> None:
+        self.structure = record.structure
+        self._result = with_tensors(result, lambda t: Made(t, inputs, recorder))
+        self._repeated = recorder.repeated
+        self._leaves = [(t, t._grad) for t, _, _ in recorder.leaves.values()]
+        self._expected = [(t, g) for t, read, g in recorder.leaves.values() if read]
+        roots = recorder.roots
+        for root in roots:
+            if root.weak is not None:
+                root.array = root.weak()  # what somebody holds stays where it is
+        self.launches = fuse(recorder.launches, roots)
+        self.nbytes = lay_out(roots, self.launches)
+        """Bytes of the memory that launches pass on to each other."""
+
+        self._roots = roots
+        stand_ins = [root.array for root in roots if root.input]
+        self._steps = [
+            device.bind(
+                [(name, with_arrays(args, self._array)) for _, name, args in launches], stand_ins
+            )
+            for device, launches in itertools.groupby(self.launches, lambda launch: launch.device)
+        ]
+
+    def _array(self, slot: Any) -> Any:
+        if not isinstance(slot, Slot):
+            return slot
+        memory = self._roots[slot.root].array
+        return np.ndarray(slot.shape, slot.dtype, memory, slot.offset, slot.strides)
+
+    def explain(self, inputs: Sequence[Tensor], repeats: int) -> str:
+        """Run the launches one by one so many times; a table of them and of what each took."""
+        buffers = [t._buffer for t in inputs]
+        steps = [
+            device.bind([(name, with_arrays(args, self._array))], buffers)
+            for device, name, args in self.launches
+        ]
+        times = np.empty((repeats, len(steps)))
+        for row in times:
+            for action in self._repeated:
+                action()
+            for i, step in enumerate(steps):
+                start = time.perf_counter()
+                step(buffers)
+                row[i] = time.perf_counter() - start
+        spent = np.median(times, 0) * 1e6
+        rows = [("kernel", "shapes", "bytes", "us", "share")]
+        for (_, name, args), us in zip(self.launches, spent):
+            arrays = arrays_of(args)
+            shapes = " ".join(["x".join(map(str, a.shape)) or "()" for a in arrays[:6]])
+            size = sum([math.prod(a.shape) * a.dtype.itemsize for a in arrays])
+            shapes += " .." if len(arrays) > 6 else ""
+            rows.append((name, shapes, f"{size:,}", f"{us:.1f}", f"{us / spent.sum():.1%}"))
+        total = f"{len(steps)} launches, {self.nbytes:,} bytes passed on"
+        rows.append(("together", total, "", f"{spent.sum():.1f}", ""))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(
+            [
+                "  ".join(
+                    [f"{cell:{'<' if i < 2 else '>'}{widths[i]}}" for i, cell in enumerate(row)]
+                )
+                for row in rows
+            ]
+        )
+
+    def fits(self) -> bool:
+        """Whether nothing changed by which the function would take another way."""
+        return self.structure == record.structure and all([t._grad is g for t, g in self._expected])
+
+    def run(self, inputs: Sequence[Tensor], reuse: bool) -> Any:
+        """Repeat the launches on other inputs; the result, in memory of its own unless `reuse`."""
+        for action in self._repeated:
+            action()
+        buffers = [t._buffer for t in inputs]
+        for step in self._steps:
+            step(buffers)
+        for t, g in self._leaves:
+            t._grad = g
+        return with_tensors(self._result, lambda made: made.tensor(inputs, reuse), Made)
+
+
+def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
+    """Give places to the roots that nobody holds, one on another if their uses do not overlap.
+
+    Returns the bytes needed for them.
+    """
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for i, entry in enumerate(launches):
+        for slot in slots(entry):
+            if roots[slot.root].array is None:
+                first.setdefault(slot.root, i)
+                last[slot.root] = i
+    placed: list[tuple[int, int, int]] = []  # begin, end, root; by begin
+    for number in sorted(first, key=lambda n: -roots[n].nbytes):
+        begin, size = 0, -(-max(roots[number].nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        for other_begin, other_end, other in placed:
+            if first[other] <= last[number] and first[number] <= last[other]:
+                if other_begin - begin >= size:
+                    break
+                begin = max(begin, other_end)
+        bisect.insort(placed, (begin, begin + size, number))
+    total = max([end for _, end, _ in placed], default=0)
+    arena = np.empty(total + ALIGNMENT, np.uint8)
+    shift = -arena.ctypes.data % ALIGNMENT
+    for begin, end, number in placed:
+        roots[number].array = arena[shift + begin : shift + end]
+    return total
+
+
+# ---------------------------------------------------------------------- arguments and results
+
+
+def with_tensors(value: Any, change: Callable[[Any], Any], kind: type = Tensor) -> Any:
+    """Nested tuples, lists and dicts with what `change` makes of each tensor in its place."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, (tuple, list)):
+        parts = [with_tensors(part, change, kind) for part in value]
+        if isinstance(value, list):
+            return parts
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, dict):
+        return {key: with_tensors(part, change, kind) for key, part in value.items()}
+    return value
+
+
+class Made:
+    """A tensor of the result, and how to hand it out."""
+
+    __slots__ = ("_input", "_slot", "_tensor", "_written")
+
+    def __init__(self, t: Tensor, inputs: Sequence[Tensor], recorder: StepRecorder) -> None:
+        self._input = next((i for i, given in enumerate(inputs) if given is t), None)
+        slot = recorder.slot(t._buffer)
+        self._slot = slot if isinstance(slot, Slot) and recorder.roots[slot.root].input else None
+        self._written = isinstance(slot, Slot)
+        self._tensor = None if self._input is not None else t.detach() if self._written else t
+
+    def tensor(self, inputs: Sequence[Tensor], reuse: bool) -> Tensor:
+        """An argument or part of it, a parameter, or a copy, unless `reuse`, of what was made."""
+        if self._input is not None:
+            return inputs[self._input]
+        t = self._tensor
+        assert t is not None
+        if self._slot is not None:
+            slot, given = self._slot, inputs[self._slot.root]
+            part = np.ndarray(slot.shape, slot.dtype, given._buffer, slot.offset, slot.strides)
+            return wrap(part, t.dtype, t.device)
+        if reuse or not self._written:
+            return t
+        buffer = t.device.empty(t._buffer.shape, t.dtype.numpy)
+        launch(t.device, "shape.copy", t._buffer, buffer)
+        return wrap(buffer, t.dtype, t.device)
+
+
+def signature(value: Any, inputs: list[Tensor]) -> Any:
+    """What of arguments decides which launches there are; their tensors are added to `inputs`.
+
+    Raises TypeError for what can't be compared.
+    """
+    if isinstance(value, Tensor):
+        number = next((i for i, t in enumerate(inputs) if t is value), len(inputs))
+        if number == len(inputs):
+            inputs.append(value)
+        return number, value._buffer.shape, value.dtype, value.device
+    if isinstance(value, (tuple, list)):
+        return type(value), tuple([signature(part, inputs) for part in value])
+    if isinstance(value, dict):
+        return dict, tuple([(key, signature(part, inputs)) for key, part in value.items()])
+    hash(value)
+    return type(value), value
+
+
+def surroundings() -> tuple[Any, ...]:
+    """What else does, besides the structure of modules and optimizers."""
+    return (
+        is_grad_enabled(),
+        get_default_dtype(),
+        threads.get_num_threads(),
+        precision.get_winograd_tile(),
+    )
+
+
+def overlap(inputs: Sequence[Tensor]) -> bool:
+    """Whether any two show the same memory."""
+    if len(inputs) < 2:
+        return False
+    ranges = sorted([(t._buffer.ctypes.data, t._buffer.nbytes) for t in inputs])
+    return any([a + size > b for (a, size), (b, _) in itertools.pairwise(ranges)])
+
+
+def has_history(t: Tensor) -> bool:
+    """Whether somebody could still call `backward` on a tensor."""
+    return t.requires_grad and t._node is not None and getattr(t._node, "saved", ()) is not None
+
+
+# ---------------------------------------------------------------------- the public function
+
+_one_at_a_time = threading.RLock()
+
+
+@contextlib.contextmanager
+def recording(recorder: StepRecorder) -> Iterator[None]:
+    """Have what this thread does noted."""
+    with _one_at_a_time:
+        record.recorder = recorder
+        try:
+            yield
+        finally:
+            record.recorder = None
+
+
+class Compiled:
+    """A function or module that repeats what it did for arguments of the same shapes.
+
+    What `compile` returns. Attributes are those of the function or module.
+    """
+
+    def __init__(self, function: Callable[..., Any], reuse_results: bool) -> None:
+        self._function = function
+        self._reuse = reuse_results
+        self._plans: dict[Any, list[Plan | None]] = {}
+        self._lock = threading.RLock()
+        for name in ("__doc__", "__module__", "__name__", "__qualname__"):
+            if hasattr(function, name):
+                self.__dict__[name] = getattr(function, name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_function"], name)
+
+    def __get__(self, instance: Any, kind: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"compile({self._function!r})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        inputs: list[Tensor] = []
+        try:
+            key = signature((args, kwargs), inputs), surroundings()
+        except TypeError:
+            return self._function(*args, **kwargs)
+        unfit = any([t.requires_grad or not t._buffer.flags.c_contiguous for t in inputs])
+        if unfit or record.is_recording() or overlap(inputs):
+            return self._function(*args, **kwargs)
+        with self._lock:
+            for plan in self._plans.get(key, ()):
+                if plan is None:
+                    return self._function(*args, **kwargs)
+                if plan.fits():
+                    return plan.run(inputs, self._reuse)
+            return self._record(key, args, kwargs, inputs)
+
+    def explain(self, *args: Any, repeats: int = 20, **kwargs: Any) -> str:
+        """A table of the launches for these arguments: shapes, bytes, microseconds, shares.
+
+        It calls the function, and again `repeats` times launch by launch: a training step trains.
+        """
+        self(*args, **kwargs)
+        self(*args, **kwargs)  # the first call of a step may only set up its optimizer
+        inputs: list[Tensor] = []
+        key = signature((args, kwargs), inputs), surroundings()
+        for plan in self._plans.get(key, ()):
+            if plan is not None and plan.fits():
+                return plan.explain(inputs, repeats)
+        raise RuntimeError("explain: calls with these arguments are not repeated but run anew")
+
+    def _record(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Tensor]
+    ) -> Any:
+        recorder, before = StepRecorder([t._buffer for t in inputs]), record.structure
+        with recording(recorder):
+            result = self._function(*args, **kwargs)
+        results: list[Tensor] = []
+        with_tensors(result, results.append)
+        if record.structure != before:
+            return result  # an optimizer made its state, say: the next call goes another way
+        plan = None
+        if not any([has_history(t) for t in results]):
+            plan = Plan(recorder, result, inputs)
+            result = with_tensors(plan._result, lambda made: made.tensor(inputs, self._reuse), Made)
+        for other, plans in [*self._plans.items()]:  # those that can never fit again
+            plans[:] = [p for p in plans if p is None or p.structure == record.structure]
+            if not plans:
+                del self._plans[other]
+        if sum([len(plans) for plans in self._plans.values()]) >= MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans.setdefault(key, []).append(plan)
+        return result
+
+
+def compile(model: Any = None, *, reuse_results: bool = False, disable: bool = False) -> Any:
+    """Make a function of tensors faster: a training step, a module, or anything else.
+
+    The first call with arguments of certain shapes and types runs the function and notes which
+    kernels it launches; later calls launch the same kernels on the new arguments, without the
+    function's Python code: no graph is built, nothing allocated. A whole training step, with
+    `zero_grad`, `backward` and the optimizer's `step` in it, gains most.
+
+    What changes from step to step is honoured: learning rates and other options of optimizers,
+    counts of steps, random numbers, running statistics. So are other shapes, other modes of
+    modules, new parameter groups and changed parameters: then the function runs, and is noted,
+    anew. Other values that its Python code looks at are taken to be the same in each call, and
+    what it does besides launching kernels, such as printing, happens in the first call only.
+
+    Results are tensors of their own, without history; with `reuse_results` the next call overwrites
+    them. Gradients are found in `.grad` as ever, and the next call overwrites them, too. Arguments
+    that require grad, and results that could still be differentiated, make the calls run as if the
+    function were not compiled. So does `disable`.
+
+    `compile(f).explain(*args)` runs `f` and returns a table of its launches and of what they took.
+    Used as `torch.compile` is: https://docs.pytorch.org/docs/stable/generated/torch.compile.html.
+
+    Raises RuntimeError, in the first call, where a function reads a tensor's value (`item`, `bool`,
+    `print`, `numpy`), which later calls could not do, or replaces a module's buffer.
+
+    >>> import minitorch_cnn as torch
+    >>> net = torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    >>> @torch.compile
+    ... def step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = torch.nn.functional.mse_loss(net(x), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = torch.ones(4, 2), torch.ones(4, 1)
+    >>> losses = [step(x, y).item() for _ in range(20)]
+    >>> losses[-1] < 1e-3 < losses[0]
+    True
+    """
+    if model is None:
+        return functools.partial(compile, reuse_results=reuse_results, disable=disable)
+    if not callable(model):
+        raise TypeError(f"compile: expected a function or a module, not {type(model).__name__}")
+    return model if disable else Compiled(model, reuse_results)

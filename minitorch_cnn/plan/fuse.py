@@ -1,0 +1,195 @@
+"""Rules that make one launch of several, over the recorded launches of a step.
+
+A rule finds launches that pass on a buffer which nobody else looks at, and puts a launch in their
+place that never writes it. Results stay the same to the bit unless the rule says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .recorder import Launch, Root, Slot, slots
+
+__all__ = ["fuse"]
+
+
+class Program:
+    """Recorded launches, and which of them look at which piece of memory."""
+
+    def __init__(self, launches: Sequence[Launch], roots: list[Root]) -> None:
+        self.launches: list[Launch | None] = list(launches)
+        self.roots = roots
+        self._users: dict[int, list[int]] = {}
+        for i, launch in enumerate(launches):
+            self._note(i, launch)
+
+    def _note(self, i: int, launch: Launch) -> None:
+        for slot in slots(launch):
+            users = self._users.setdefault(slot.root, [])
+            if i not in users:
+                users.append(i)
+
+    def users(self, slot: Any, after: int = -1) -> list[int]:
+        """The launches behind one that look at a buffer, if it is the step's own."""
+        if not isinstance(slot, Slot):
+            return []
+        return sorted([i for i in self._users[slot.root] if i > after])
+
+    def is_private(self, slot: Any) -> bool:
+        """Whether only launches look at a buffer, and nobody holds it when they are done."""
+        return isinstance(slot, Slot) and self.roots[slot.root].is_free
+
+    def named(self, *names: str) -> Iterator[tuple[int, Launch]]:
+        """The launches of these kernels, with their places."""
+        for i, launch in enumerate(self.launches):
+            if launch is not None and launch.name in names:
+                yield i, launch
+
+    def name(self, i: int) -> str | None:
+        """The kernel of a launch."""
+        launch = self.launches[i]
+        return None if launch is None else launch.name
+
+    def args(self, i: int) -> tuple[Any, ...]:
+        """The arguments of a launch that is there."""
+        launch = self.launches[i]
+        assert launch is not None
+        return launch.args
+
+    def replace(self, i: int, name: str, *args: Any) -> None:
+        """Put another launch in the place of one."""
+        before = self.launches[i]
+        assert before is not None
+        self.remove(i)
+        self.launches[i] = Launch(before.device, name, args)
+        self._note(i, Launch(before.device, name, args))
+
+    def remove(self, i: int) -> None:
+        """Take a launch away."""
+        self.launches[i] = None
+        for users in self._users.values():
+            if i in users:
+                users.remove(i)
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Slot:
+        """A new buffer of the step's own."""
+        array = np.empty(shape, dtype)
+        self.roots.append(Root(array, is_input=False))
+        return Slot(len(self.roots) - 1, 0, shape, array.strides, array.dtype)
+
+
+def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:
+    """The launches after all rules; buffers that they pass on now are appended to the roots."""
+    program = Program(launches, roots)
+    for rule in RULES:
+        rule(program)
+    return [launch for launch in program.launches if launch is not None]
+
+
+def relu_and_max_pool(program: Program) -> None:
+    """relu, then the maxima of 2 x 2, or the other way round: in one pass, and back in one.
+
+    What it keeps of a window is a byte that says which number was the largest.
+    """
+    for i, launch in [*program.named("pool.max_pool2d")]:
+        x, y, indices, kernel_size, stride, padding, dilation = launch.args
+        twos = kernel_size == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1)
+        if not twos or x.shape[3] % 2 or not has_kernel(launch, "pool_pairs.max_pool_pairs"):
+            continue
+        # What remembers the places: the gradient, if there is one.
+        if not program.is_private(indices):
+            continue
+        back = program.users(indices, after=i)
+        if [program.name(k) for k in back] not in ([], ["pool.max_pool2d_grad"]):
+            continue
+        code = program.buffer(indices.shape, np.uint8)
+        gy, _, gx = program.args(back[0]) if back else (None, None, None)
+        before = _relu_before(program, i, x, gx)
+        behind = None if before else _relu_behind(program, i, y, gy)
+        if before is not None:
+            relu, slope = before
+            source = program.args(relu)[0]
+            program.remove(relu)
+            program.replace(i, "pool_pairs.max_pool_pairs", source, y, code, True)
+            if slope is not None:
+                gx = program.args(slope)[2]
+                program.remove(slope)
+        elif behind is not None:
+            relu, slope = behind
+            program.replace(i, "pool_pairs.max_pool_pairs", x, program.args(relu)[1], code, True)
+            program.remove(relu)
+            if slope is not None:
+                gy = program.args(slope)[0]
+                program.remove(slope)
+        else:
+            program.replace(i, "pool_pairs.max_pool_pairs", x, y, code, False)
+        if back:
+            program.replace(back[0], "pool_pairs.max_pool_pairs_grad", gy, code, gx)
+
+
+def _relu_before(program: Program, pool: int, x: Any, gx: Any) -> tuple[int, int | None] | None:
+    """The relu that makes what a pooling reads, and its gradient, if nobody else needs either."""
+    if not program.is_private(x):
+        return None
+    relu = next((k for k in reversed(program.users(x)) if k < pool), None)
+    if relu is None or program.name(relu) != "activation.relu" or program.args(relu)[1] != x:
+        return None
+    others = [k for k in program.users(x, after=relu) if k != pool]
+    return _with_slope(program, relu, others, gx, before=True)
+
+
+def _relu_behind(program: Program, pool: int, y: Any, gy: Any) -> tuple[int, int | None] | None:
+    """The relu that reads what a pooling makes, and its gradient, if nobody else needs either."""
+    if not program.is_private(y):
+        return None
+    users = program.users(y, after=pool)
+    if not users or program.name(users[0]) != "activation.relu" or program.args(users[0])[0] != y:
+        return None
+    relu = users[0]
+    if program.args(relu)[1] == y:  # in place: what follows reads relu's result there
+        return None
+    if users[1:]:
+        return None
+    out = program.args(relu)[1]
+    slopes = [
+        k
+        for k in program.users(out, after=relu)
+        if program.name(k) == "activation.relu_grad" and program.args(k)[2] == gy
+    ]
+    if gy is None:
+        return relu, None
+    if len(slopes) != 1 or not _passed_once(program, gy):
+        return None
+    return relu, slopes[0]
+
+
+def _with_slope(
+    program: Program, relu: int, others: list[int], passed: Any, before: bool
+) -> tuple[int, int | None] | None:
+    if passed is None:
+        return (relu, None) if not others else None
+    if len(others) != 1 or program.name(others[0]) != "activation.relu_grad":
+        return None
+    if program.args(others[0])[0] != passed or not _passed_once(program, passed):
+        return None
+    return relu, others[0]
+
+
+def _passed_once(program: Program, slot: Any) -> bool:
+    """Whether a buffer is written by one launch and read by one, and that is all."""
+    return program.is_private(slot) and len(program.users(slot)) == 2
+
+
+def has_kernel(launch: Launch, name: str) -> bool:
+    """Whether a launch's device has a kernel of this name."""
+    try:
+        launch.device.kernel(name)
+    except RuntimeError:
+        return False
+    return True
+
+
+RULES: tuple[Callable[[Program], None], ...] = (relu_and_max_pool,)

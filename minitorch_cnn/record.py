@@ -1,0 +1,84 @@
+"""What the recorder of a step is told by the code that runs, besides launches.
+
+A recorded step is repeated without its Python code. So code that puts a Python value where kernels
+read it, or looks at one to decide what to launch, says so here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["Recorder", "apart", "is_recording", "leaf", "repeat", "restructured", "structure"]
+
+
+class Recorder:
+    """Is told what one thread does; `launched` and `allocated` by its device."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.repeated: list[Callable[[], None]] = []
+        self.leaves: dict[int, tuple[Any, bool, Any]] = {}
+        """By id: a leaf, whether its gradient was read before it was written, and that gradient."""
+
+    def launched(self, device: Any, name: str, args: tuple[Any, ...]) -> None:
+        """A kernel is about to run on a device."""
+
+    def allocated(self, buffer: Any) -> None:
+        """A device made a buffer."""
+
+    def made(self, buffer: Any) -> bool:
+        """Whether a buffer was made in this step."""
+        return False
+
+
+recorder: Recorder | None = None
+"""The one there is; only one thread records at a time."""
+
+structure = 0
+"""Goes up when anything changes by which steps take other ways: the training mode of a module, the
+parameters of an optimizer, whether a tensor requires grad."""
+
+
+def is_recording() -> bool:
+    """Whether this thread's step is being recorded."""
+    return recorder is not None and recorder.thread == threading.get_ident()
+
+
+def repeat(action: Callable[[], None]) -> None:
+    """Before the recorded step is repeated, run this, which puts Python values into buffers."""
+    if recorder is not None and is_recording():
+        recorder.repeated.append(action)
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """What is launched in the block is no part of the step: before it is repeated, `repeat` does
+    the like."""
+    global recorder
+    before = recorder
+    if is_recording():
+        recorder = None
+    try:
+        yield
+    finally:
+        recorder = before
+
+
+def leaf(tensor: Any, read: bool) -> None:
+    """Note that a leaf's gradient is about to be read or replaced."""
+    if recorder is None or not is_recording() or id(tensor) in recorder.leaves:
+        return
+    if not recorder.made(tensor._buffer):
+        recorder.leaves[id(tensor)] = tensor, read, tensor._grad
+
+
+def restructured(buffer: Any = None) -> None:
+    """Say that steps recorded before may take other ways now, unless all that changed is a tensor
+    with a buffer that the step itself made."""
+    global structure
+    if buffer is not None and recorder is not None and is_recording() and recorder.made(buffer):
+        return
+    structure += 1
