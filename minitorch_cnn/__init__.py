@@ -442,6 +442,7 @@ from .tensor import Tensor as Tensor
 from .tensor import detach as detach
 from .tensor import is_complex as is_complex
 from .tensor import is_floating_point as is_floating_point
+from .tensor import is_nonzero as is_nonzero
 from .tensor import is_signed as is_signed
 from .tensor import is_tensor as is_tensor
 from .tensor import numel as numel

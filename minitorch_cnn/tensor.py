@@ -184,6 +184,10 @@ class Tensor:
         """Whether the elements can be negative."""
         return self.dtype.is_signed
 
+    def is_nonzero(self) -> bool:
+        """Whether the one element is not zero."""
+        return bool(self)
+
     def is_same_size(self, other: Tensor) -> bool:
         """Whether another tensor has the same shape."""
         return self._buffer.shape == other._buffer.shape
@@ -578,6 +582,11 @@ def _restore(kind: type[Tensor], array: np.ndarray[Any, Any], requires_grad: boo
     tensor = wrap(array, dtype_of(array), cpu, kind)
     tensor._requires_grad = requires_grad
     return tensor
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero."""
+    return bool(input)
 
 
 def is_tensor(obj: Any) -> bool:

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..tensor import Tensor, method
 from .convert import clone
 from .creation import full, tensor
-from .operands import full_like_scalar
+from .operands import full_like_scalar, numpy_names
 from .shape import (
     cat,
     dimension,
@@ -122,6 +122,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 @method("tensor_split")
+@numpy_names
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of so many pieces of equal size, the first ones perhaps larger by one; or of the pieces
     between given indices.
@@ -216,6 +217,7 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
 
 
 @method("repeat_interleave")
+@numpy_names
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:

@@ -13,7 +13,7 @@ from ..autograd.op import Op, Result, View
 from ..device import cpu
 from ..dtypes import dtype_of
 from ..tensor import Tensor, method, wrap
-from .operands import broadcast_shape, cast, fitting, full_like_scalar
+from .operands import broadcast_shape, cast, fitting, full_like_scalar, numpy_names
 from .shape import dimension
 
 
@@ -330,6 +330,7 @@ method("nonzero")(nonzero)
 
 
 @method("gather")
+@numpy_names
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """y[i][j] = x[index[i][j]][j] for dim 0, and so on for others."""
     d = dimension(input, dim)

@@ -30,7 +30,7 @@ from .index import (
     take_along,
     take_at,
 )
-from .operands import broadcast_shape, cast, fitting, full_like_scalar, in_place
+from .operands import broadcast_shape, cast, fitting, full_like_scalar, in_place, numpy_names
 from .shape import broadcast_tensors, dimension, expand, reshape, select, unsqueeze
 
 # ---------------------------------------------------------------------- a vector of indices
@@ -94,6 +94,7 @@ def _require_slices(name: str, x: Tensor, d: int, index: Tensor, source: Tensor)
 
 
 @method("index_select")
+@numpy_names
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of a dimension that a vector of indices names.
 
@@ -111,6 +112,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @method("index_add")
+@numpy_names
 def index_add(
     input: Tensor,
     dim: int,
@@ -131,6 +133,7 @@ def index_add(
 
 
 @method("index_copy")
+@numpy_names
 def index_copy(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, into: Tensor | None = None
 ) -> Tensor:
@@ -144,6 +147,7 @@ def index_copy(
 
 
 @method("index_fill")
+@numpy_names
 def index_fill(
     input: Tensor, dim: int, index: Tensor, value: Any, *, into: Tensor | None = None
 ) -> Tensor:
@@ -207,6 +211,7 @@ def _put_along(x: Tensor, value: Tensor, index: Tensor, d: int, into: Tensor | N
 
 
 @method("scatter")
+@numpy_names
 def scatter(
     input: Tensor,
     dim: int,
@@ -252,6 +257,7 @@ def _result(found: Tensor, x: Tensor, into: Tensor | None) -> Tensor:
 
 
 @method("scatter_add")
+@numpy_names
 def scatter_add(
     input: Tensor, dim: int, index: Tensor, src: Tensor, *, into: Tensor | None = None
 ) -> Tensor:
@@ -312,6 +318,7 @@ def _identity(how: str, dtype: DType) -> Any:
 
 
 @method("scatter_reduce")
+@numpy_names
 def scatter_reduce(
     input: Tensor,
     dim: int,
@@ -354,6 +361,7 @@ def scatter_reduce(
 
 
 @method("take_along_dim")
+@numpy_names
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As `gather`, where sizes that differ are broadcast; without a dimension, from all elements as
     one row. Negative indices count from the end."""

@@ -499,6 +499,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 @method("narrow")
+@numpy_names
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """The part of a dimension from `start` on, a view."""
     d = dimension(input, dim)
