@@ -306,6 +306,11 @@ ORDER = [
         lambda t, x, dim: t.nanmedian(x.detach(), dim)[0],
         along(filled, with_nan),
     ),
+    Row(
+        "median along with nan",
+        lambda t, x, dim: t.median(x.detach(), dim),
+        along(filled, with_nan),
+    ),
     Row("median of integers", function("median"), cases(filled, whole)),
     *[
         Row(

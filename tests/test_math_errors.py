@@ -242,6 +242,14 @@ def test_a_composed_in_place_form_has_the_gradient_of_what_it_wrote():
     assert x.grad.tolist() == pytest.approx(expected)
 
 
+def test_a_composed_in_place_form_keeps_what_another_argument_needs():
+    x, power = mt.tensor([2.0, 3.0]).double(), mt.tensor([3.0, 2.0], requires_grad=True)
+    x.float_power_(power)
+    x.sum().backward()
+    expected = [2**3 * math.log(2), 3**2 * math.log(3)]
+    assert power.grad.tolist() == pytest.approx(expected, rel=1e-6)
+
+
 def test_results_have_names_and_print_as_pytorchs():
     torch = pytest.importorskip("torch")
     values = [[3.0, 1.0], [2.0, 5.0]]

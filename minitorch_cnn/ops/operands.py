@@ -242,8 +242,10 @@ def written(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]
     """As `in_place`, for a function of several ops: it is computed first and then copied."""
 
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        given = [a for a in (self, *args) if isinstance(a, Tensor)]
         # What the ops keep for `backward` must not be overwritten.
-        kept = self.clone() if recording.enabled and self.requires_grad else self
+        recorded = recording.enabled and any([a.requires_grad for a in given])
+        kept = self.clone() if recorded else self
         result = function(kept, *[kept if a is self else a for a in args], **kwargs)
         if result.dtype.category > self.dtype.category:
             raise RuntimeError(

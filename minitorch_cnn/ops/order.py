@@ -4,7 +4,7 @@ and how often values occur."""
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .creation import as_tensor
 from .index import TakeAlong
 from .operands import cast, full_like_scalar, numpy_names, operands
 from .reduce import Amax, sum
-from .shape import dimension, movedim, narrow, reshape, squeeze, unsqueeze
+from .shape import dimension, movedim, reshape, squeeze, unsqueeze
 
 # ---------------------------------------------------------------------- ops
 
@@ -47,17 +47,41 @@ class ArgTopK(Op):
         return (*shape[:dim], k, *shape[dim + 1 :]), dtypes.int64
 
 
-class ArgMode(Op):
-    """y = the last place of the most frequent of x along a dimension, of several the smallest"""
+class ArgOne(Op):
+    """y = the place of one of x along a dimension, which is kept"""
 
-    kernel = "order.argmode"
-    parameters = ("dim",)
+    parameters: ClassVar[tuple[str, ...]] = ("dim",)
     contiguous = False
 
     @staticmethod
-    def outputs(x: Tensor, *, dim: int) -> Result:
+    def outputs(x: Tensor, *, dim: int, **rest: Any) -> Result:
         shape = x._buffer.shape
         return (*shape[:dim], 1, *shape[dim + 1 :]), dtypes.int64
+
+
+class ArgKth(ArgOne):
+    """y = the place of the k-th smallest of x along a dimension, counted from 0"""
+
+    kernel = "order.argkth"
+    parameters = ("k", "dim")
+
+
+class ArgMedian(ArgOne):
+    """y = the place of the lower median of x along a dimension, of the first NaN if there is one"""
+
+    kernel = "order.argmedian"
+
+
+class ArgNanMedian(ArgOne):
+    """y = the place of the lower median of what is not NaN in x along a dimension"""
+
+    kernel = "order.argnanmedian"
+
+
+class ArgMode(ArgOne):
+    """y = the last place of the most frequent of x along a dimension, of several the smallest"""
+
+    kernel = "order.argmode"
 
 
 class Median(Amax):
@@ -197,7 +221,7 @@ def kthvalue(
     x, d = _row(input, -1 if dim is None else dim)
     if not 1 <= k <= x.shape[d]:
         raise RuntimeError(f"kthvalue: k={k} is out of range for {x.shape[d]} elements")
-    places = narrow(ArgSort.apply(x, dim=d, descending=False), d, k - 1, 1)
+    places = ArgKth.apply(x, k=k - 1, dim=d)
     return _one_place(return_types.kthvalue, input, x, places, d, keepdim)
 
 
@@ -231,13 +255,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return _median_of_all(Median, input)
-    x, d = _row(input, dim)
-    _filled("median", x, d)
-    n = x.shape[d]
-    numbers = n - _nans(x, d)
-    rank = where(numbers < n, numbers, (n - 1) // 2)  # the first NaN stands behind the numbers
-    places = TakeAlong.apply(ArgSort.apply(x, dim=d, descending=False), rank, dim=d)
-    return _one_place(return_types.median, input, x, places, d, keepdim)
+    return _median_along(ArgMedian, return_types.median, input, dim, keepdim)
 
 
 @method("nanmedian")
@@ -246,11 +264,13 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     """As `median`, of what is not NaN."""
     if dim is None:
         return _median_of_all(NanMedian, input)
+    return _median_along(ArgNanMedian, return_types.nanmedian, input, dim, keepdim)
+
+
+def _median_along(op: type[Op], kind: Any, input: Tensor, dim: int, keepdim: bool) -> Any:
     x, d = _row(input, dim)
-    _filled("nanmedian", x, d)
-    rank = ((x.shape[d] - _nans(x, d) - 1) // 2).clamp(min=0)
-    places = TakeAlong.apply(ArgSort.apply(x, dim=d, descending=False), rank, dim=d)
-    return _one_place(return_types.nanmedian, input, x, places, d, keepdim)
+    _filled(kind.__name__, x, d)
+    return _one_place(kind, input, x, op.apply(x, dim=d), d, keepdim)
 
 
 def _median_of_all(op: type[Op], input: Tensor) -> Tensor:

@@ -179,9 +179,13 @@ def lerp(a: Any, b: Any, w: Any, y: Any) -> None:
 
 
 def _lerp(a: Any, b: Any, w: Any, y: Any) -> None:
-    near = np.abs(w) < 0.5
     step = b - a
-    np.copyto(y, np.where(near, a + w * step, b - (1 - w) * step))
+    if w.size != 1:
+        np.copyto(y, np.where(np.abs(w) < 0.5, a + w * step, b - (1 - w) * step))
+    elif -0.5 < w.item() < 0.5:
+        np.add(a, step * w, y)
+    else:
+        np.subtract(b, step * (1 - w), y)
 
 
 def pow(a: Any, b: Any, y: Any) -> None:

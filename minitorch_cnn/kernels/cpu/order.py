@@ -34,6 +34,26 @@ def argtopk(x: Any, y: Any, k: int, dim: int, largest: bool) -> None:
     np.copyto(y, np.take_along_axis(chosen, first, dim))
 
 
+def argkth(x: Any, y: Any, k: int, dim: int) -> None:
+    """y = the place of the k-th smallest of x, counted from 0"""
+    y[...] = np.argpartition(x, k, dim)[(slice(None),) * dim + (slice(k, k + 1),)]
+
+
+def argmedian(x: Any, y: Any, dim: int) -> None:
+    """y = the place of the lower median of x, of the first NaN if there is one"""
+    argkth(x, y, (x.shape[dim] - 1) // 2, dim)
+    if x.dtype.kind == "f":
+        nan = np.isnan(x)
+        np.copyto(y, np.argmax(nan, dim, keepdims=True), where=nan.any(dim, keepdims=True))
+
+
+def argnanmedian(x: Any, y: Any, dim: int) -> None:
+    """y = the place of the lower median of what is not NaN in x"""
+    numbers = np.count_nonzero(x == x, dim, keepdims=True)
+    ranks = np.maximum(numbers - 1, 0) // 2
+    np.copyto(y, np.take_along_axis(np.argsort(x, dim, kind="stable"), ranks, dim))
+
+
 def argmode(x: Any, y: Any, dim: int) -> None:
     """y = the last place of the most frequent of x, of several the smallest"""
     places = np.moveaxis(np.argsort(x, dim, kind="stable"), dim, -1)
