@@ -162,3 +162,58 @@ REFUSED_LOSSES = [
     lambda t: t.nn.TripletMarginWithDistanceLoss(margin=-1.0),
     lambda t: t.nn.functional.triplet_margin_with_distance_loss(*[t.zeros(2)] * 3, reduction="x"),
 ]
+
+
+def functional(name, *args, **options):
+    return lambda t: getattr(t.nn.functional, name)(
+        *[t.zeros(*a) if isinstance(a, tuple) else a for a in args], **options
+    )
+
+
+SENTENCES = [
+    # What is wrong, and what the error says of it: here PyTorch's sentences are others.
+    (functional("hardtanh", (2,), 1.0, 0.5), "1.0 and 0.5"),
+    (functional("celu", (2,), 0), "alpha cannot be 0"),
+    (functional("softshrink", (2,), -2), "-2"),
+    (functional("rrelu", (2,), 0.5, 0.25), "0.5 and 0.25"),
+    (functional("glu", (2, 3)), "dimension 1 is size 3"),
+    (functional("prelu", (2, 4), (3,)), r"3 weights do not fit 4 channels.*\[2, 4\]"),
+    (functional("group_norm", (2, 3, 4), 2), r"\[2, 3, 4\].*num_groups=2"),
+    (functional("group_norm", (1, 4), 4), r"\[1, 4\]"),
+    (functional("layer_norm", (2, 3), [4]), r"normalized_shape=\[4\].*\[2, 3\]"),
+    (functional("layer_norm", (2, 3), [3], (2,)), r"\[2\].*\[3\]"),
+    (functional("rms_norm", (2, 3), []), "at least 1 dimension"),
+    (functional("instance_norm", (2, 3, 1)), r"\[2, 3, 1\]"),
+    (
+        functional(
+            "instance_norm",
+            (2, 3, 4),
+            weight=None,
+            running_mean=None,
+            bias=None,
+            eps=0.1,
+            use_input_stats=False,
+        ),
+        "running_mean",
+    ),
+    (functional("local_response_norm", (2, 3), 2), "2 dimensions"),
+    (functional("dropout1d", (2,)), "1D"),
+    (functional("dropout2d", (2, 3, 4, 4), 1.5), "1.5"),
+    (functional("feature_alpha_dropout", (2,), training=True), r"\[2\]"),
+    (functional("embedding", (2, 2), (2, 2)), "float32"),
+    (functional("bilinear", (1, 3), (1, 2), (4, 2, 3)), r"\[1, 3\].*\[1, 2\].*2 and 3"),
+    (functional("huber_loss", (2,), (2,), delta=0.0), "0.0"),
+    (functional("smooth_l1_loss", (2,), (2,), beta=-1.0), "-1.0"),
+    (functional("mse_loss", (2,), (2,), weight=None, reduction="x"), "'x'"),
+    (functional("gaussian_nll_loss", (2, 3), (2, 3), (3,)), r"\[3\].*\[2, 3\]"),
+    (functional("margin_ranking_loss", (2,), (2, 1), (2,)), r"\[2\], \[2, 1\]"),
+    (functional("cosine_embedding_loss", (2,), (2,), (2,)), r"\[2\], \[2\] and \[2\]"),
+    (functional("multi_margin_loss", (2, 3), (2,), p=3), "not 3"),
+    (functional("multi_margin_loss", (2, 3), (3,)), r"\[3\].*\[2, 3\]"),
+    (functional("triplet_margin_loss", (2, 2), (2, 2), (2, 2), margin=-1.0), "-1.0"),
+    (functional("multilabel_margin_loss", (2, 3), (2, 2)), r"\[2, 2\].*\[2, 3\]"),
+    (lambda t: t.nn.Bilinear(0, 2, 2), "in1_features=0"),
+    (lambda t: t.nn.Embedding(3, 2, padding_idx=3), "3 and 3"),
+    (lambda t: t.nn.Embedding(3, 2)(t.tensor([1, 7])), "7 for 3 rows"),
+    (lambda t: t.nn.LazyConv2d(4, 3)(t.zeros(4, 9)), r"LazyConv2d.*\[4, 9\]"),
+]

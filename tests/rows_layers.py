@@ -508,3 +508,55 @@ others = [
 ]
 
 ROWS: list[Row] = [*activations, *normalisation, *distances, *losses, *others]
+
+
+# Where functions have kinks, and far out: numbers at which gradients are compared, as in test_ops
+
+
+def at(name, *args, **options):
+    return lambda t, x: getattr(t.nn.functional, name)(x, *args, **options)
+
+
+KINKS = {
+    "relu6": (at("relu6"), [0.0, 6.0, -0.0, 7.0]),
+    "hardtanh": (at("hardtanh"), [-1.0, 1.0, 0.0]),
+    "hardswish": (at("hardswish"), [-3.0, 3.0, 0.0, -3.5]),
+    "elu": (at("elu", 0.5), [0.0, -1e3, 1e4]),
+    "selu": (at("selu"), [0.0, -1e3]),
+    "celu": (at("celu", 2.0), [0.0, -1e3]),
+    "leaky_relu in rrelu": (at("rrelu", 0.25, 0.25), [0.0, -1.0]),
+    "threshold": (at("threshold", 1.0, 5.0), [1.0, 2.0]),
+    "hardshrink": (at("hardshrink"), [0.5, -0.5, 0.75]),
+    "softshrink": (at("softshrink"), [0.5, -0.5, 0.75]),
+    "softplus": (at("softplus", 2.0, 3.0), [1.5, 1.75, -1e4, 1e4]),
+    "logsigmoid": (at("logsigmoid"), [0.0, -1e4, 1e4]),
+    "softsign": (at("softsign"), [0.0, 1e4]),
+    "mish": (at("mish"), [0.0, -1e2, 1e3]),
+    "prelu": (lambda t, x: t.nn.functional.prelu(x, x.detach()[:1] * 0 + 0.5), [0.0, -2.0]),
+    "huber_loss": (lambda t, x: t.nn.functional.huber_loss(x, x.detach() * 0), [1.0, -1.0, 0.0]),
+    "smooth_l1_loss": (
+        lambda t, x: t.nn.functional.smooth_l1_loss(x, x.detach() * 0, beta=0.5),
+        [0.5, -0.5, 0.0, 1e30],
+    ),
+    "hinge_embedding_loss": (
+        lambda t, x: t.nn.functional.hinge_embedding_loss(x, t.tensor([-1, -1, 1])),
+        [1.0, 2.0, 3.0],
+    ),
+    "margin_ranking_loss": (
+        lambda t, x: t.nn.functional.margin_ranking_loss(x, x.detach() * 0, t.tensor([1, -1])),
+        [0.0, 0.0],
+    ),
+    "multi_margin_loss": (
+        lambda t, x: t.nn.functional.multi_margin_loss(x, t.tensor(0)),
+        [1.0, 0.0, 2.0],
+    ),
+    "normalize": (lambda t, x: t.nn.functional.normalize(x, dim=0), [0.0, 0.0]),
+    "cosine_similarity": (
+        lambda t, x: t.nn.functional.cosine_similarity(x, x.detach() + 1, dim=0),
+        [0.0, 0.0],
+    ),
+    "pairwise_distance": (
+        lambda t, x: t.nn.functional.pairwise_distance(x, x.detach(), eps=0.0),
+        [1.0, 2.0],
+    ),
+}

@@ -289,6 +289,12 @@ def test_refuses_what_pytorch_refuses(pytorch, case):
         case(mt)
 
 
+@pytest.mark.parametrize(("case", "text"), layer_cases.SENTENCES)
+def test_errors_hold_what_is_wrong(case, text):
+    with pytest.raises(Exception, match=text):
+        case(mt)
+
+
 def test_layers_take_a_type():
     for layer in (
         nn.Linear(2, 3, dtype=mt.float64, device="cpu"),

@@ -17,6 +17,7 @@ from minitorch_cnn.device import observe
 from minitorch_cnn.kernels import cpu as cpu_kernels
 from minitorch_cnn.kernels.jit import Kernel
 
+from . import rows_layers
 from .op_table import Case, normal
 from .rows import ROWS
 from .strategies import LAYOUTS, in_layout
@@ -368,6 +369,7 @@ KINKS = {
         lambda t, x: t.nn.functional.binary_cross_entropy_with_logits(x, t.ones(3).to(x.dtype)),
         [1e4, -1e4, 0.0],
     ),
+    **rows_layers.KINKS,
 }
 
 
