@@ -241,3 +241,25 @@ def test_layers_start_uniform_as_in_pytorch(layer, fan_in):
     before = layer.weight.tolist()
     layer.reset_parameters()
     assert layer.weight.tolist() != before
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.25, 1.0])
+def test_sparse_columns(sparsity):
+    mt.manual_seed(3)
+    w = nn.init.sparse_(mt.empty(10, 500), sparsity, std=2.0).numpy()
+    zeros = math.ceil(10 * sparsity)
+    np.testing.assert_array_equal((w == 0).sum(0), zeros)
+    if zeros < 10:
+        assert abs(w[w != 0].std() - 2.0) < 0.2
+    if 0 < zeros < 10:  # which rows they are differs
+        assert len({tuple(column) for column in (w == 0).T}) > 10
+
+
+@pytest.mark.parametrize("name", ["uniform", "eye", "kaiming_normal", "xavier_uniform", "sparse"])
+def test_names_without_their_underscore_warn(pytorch, name):
+    arguments = {"sparse": (0.5,)}.get(name, ())
+    for t in (mt, pytorch):
+        x = t.zeros(4, 3)
+        with pytest.warns(FutureWarning, match=f"`nn.init.{name}` .* favor of `nn.init.{name}_`"):
+            assert getattr(t.nn.init, name)(x, *arguments) is x
+        assert bool((x != 0).any())

@@ -1,6 +1,7 @@
 """Module's hooks, state and members: each story is played here and in PyTorch, and told alike."""
 
 import copy
+import pickle
 from collections import OrderedDict
 
 import pytest
@@ -440,6 +441,26 @@ def test_gumbel_softmax_draws_in_proportion():
     assert bool(((draws.mean(0) - expected).abs() < 0.02).all())
     soft = mt.nn.functional.gumbel_softmax(logits[:3].clone().requires_grad_(), tau=0.5)
     assert mt.allclose(soft.sum(1), mt.ones(3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.PReLU(), nn.Dropout2d()),
+        lambda nn: nn.CrossEntropyLoss(mt.ones(3)),
+        lambda nn: nn.ParameterDict({"a": mt.ones(2), "b": 3}),
+        lambda nn: nn.LazyLinear(3, dtype=mt.float64),
+        lambda nn: nn.utils.spectral_norm(nn.Linear(2, 2)),
+    ],
+)
+def test_modules_can_be_pickled(make):
+    module = make(mt.nn)
+    other = pickle.loads(pickle.dumps(module))
+    assert repr(other) == repr(module)
+    assert list(other.state_dict()) == list(module.state_dict())
+    for found, wanted in zip(other.parameters(), module.parameters(), strict=True):
+        assert found.dtype is wanted.dtype
+        assert repr(found) == repr(wanted)
 
 
 def test_a_bad_state_changes_nothing_even_with_hooks():

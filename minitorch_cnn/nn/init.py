@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..autograd import no_grad
-from ..ops.creation import empty, empty_like, eye, from_numpy, randperm
+from ..ops.creation import empty, empty_like, from_numpy, randperm
+from ..ops.creation import eye as identity
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.dim() != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got one of {tensor.dim()}")
-    return tensor.copy_(eye(*tensor.shape))
+    return tensor.copy_(identity(*tensor.shape))
 
 
 @no_grad()
@@ -351,3 +352,32 @@ def sparse_(
     for column in range(columns):
         tensor[randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+def _older(name: str) -> Callable[..., Tensor]:
+    """The name that a function had before it ended on "_", which warns of that."""
+    function = globals()[f"{name}_"]
+
+    def fill(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    fill.__name__, fill.__doc__ = name, f"Deprecated, as in PyTorch: `{name}_`."
+    return fill
+
+
+uniform = _older("uniform")
+normal = _older("normal")
+constant = _older("constant")
+eye = _older("eye")
+dirac = _older("dirac")
+xavier_uniform = _older("xavier_uniform")
+xavier_normal = _older("xavier_normal")
+kaiming_uniform = _older("kaiming_uniform")
+kaiming_normal = _older("kaiming_normal")
+orthogonal = _older("orthogonal")
+sparse = _older("sparse")

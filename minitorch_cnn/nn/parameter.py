@@ -63,7 +63,7 @@ class Buffer(Tensor):
     tensor([1., 1.])
     """
 
-    persistent: bool
+    persistent: bool = True
 
     def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         if data is None:
@@ -131,6 +131,9 @@ class _Uninitialized(Tensor):
             make: Any = type(self)
             memo[id(self)] = make(self._requires_grad, self.device, self.dtype)
         return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self._requires_grad, self.device, self.dtype)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
