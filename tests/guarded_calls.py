@@ -228,6 +228,7 @@ def optimizers():
                 (mt.optim.RMSprop, {"momentum": 0.9, "centered": True}),
                 (mt.optim.RMSprop, {}),
                 (mt.optim.Rprop, {}),
+                (mt.optim.ASGD, {"t0": 0}),
             ]:
                 p = leaf((n,), dtype)
                 optimizer = kind([p], lr=0.1, **options)

@@ -39,6 +39,8 @@ OPTIONS = {
     + [{"alpha": 0.5, "eps": 1e-3, "maximize": True}],
     "Rprop": combinations(maximize=BOTH, etas=[(0.5, 1.2), (0.1, 3.0)], step_sizes=[(1e-6, 50)])
     + [{"step_sizes": (0.005, 0.02)}],
+    "ASGD": combinations(weight_decay=[0, 0.01], maximize=BOTH, t0=[1e6, 20])
+    + [{"lambd": 0.1, "alpha": 0.5}],
 }
 CASES = [(kind, chosen) for kind, sets in OPTIONS.items() for chosen in sets]
 
@@ -166,13 +168,14 @@ def test_moments_that_decay_become_zero_and_no_number_is_hidden(kind):
         "RMSprop": {"alpha": 0.1, "momentum": 0.1, "centered": True},
         "Adagrad": {},
         "Rprop": {},
+        "ASGD": {},
     }.get(kind, {"betas": (0.1, 0.1)})
     p = leaf([1.0, 1.0], mt.float32)
     optimizer = getattr(optim, kind)([p], **chosen)
     for gradient in gradients:
         take_steps(mt, optimizer, p, [gradient])
         for entry, moment in optimizer.state[p].items():
-            if entry != "mu_product":
+            if entry not in ("mu_product", "eta", "mu"):
                 size = np.abs(moment.numpy())
                 assert ((size == 0) | (size >= tiny)).all(), entry
     if kind == "Rprop":
@@ -209,6 +212,7 @@ def test_odd_gradients_do_what_they_do_in_pytorch(pytorch, kind, bad):
         ("RMSprop", {"momentum": -0.5}),
         ("Rprop", {"etas": (0.5, 0.9)}),
         ("Rprop", {"lr": -0.5}),
+        ("ASGD", {"weight_decay": -0.5}),
     ],
     ids=name,
 )

@@ -355,3 +355,46 @@ def rprop_part(p, g, prev, step_size, _, scalars, hyper):
         d = zero if agreement < 0 else d
         prev[i], step_size[i] = d, s
         p[i] -= s if d > 0 else -s if d < 0 else zero
+
+
+# ---------------------------------------------------------------------- ASGD
+
+
+def asgd(p: Any, g: Any, ax: Any, step: Any, eta: Any, mu: Any, hyper: Any) -> None:
+    """Steps of a rate that falls, and the mean of what they led to.
+
+    `hyper`: lr, lambd, alpha, t0, weight_decay, maximize.
+    """
+    scalars = np.concatenate([_counted(step), np.empty((2, len(p)))])
+    _rates(addresses(eta), addresses(mu), eta[0].reshape(-1), scalars, hyper)
+    _step(_asgd, p, g, (ax,), scalars, hyper)
+
+
+@kernel()
+def _rates(eta_at, mu_at, like, scalars, hyper):
+    """eta and mu gathered as rows 1 and 2 of scalars, then those of the next step: lr / (1 + lambd
+    lr t)^alpha and 1 / max(1, t - t0)"""
+    for i in range(eta_at.size):
+        eta, mu, t = array_at(eta_at[i], 0, 1, like), array_at(mu_at[i], 0, 1, like), scalars[0, i]
+        scalars[1, i], scalars[2, i] = eta[0], mu[0]
+        eta[0] = hyper[0] / (1.0 + hyper[1] * hyper[0] * t) ** hyper[2]
+        mu[0] = 1.0 / max(1.0, t - hyper[3])
+
+
+@task_kernel
+def _asgd(thread, threads, like, at, scalars, table, firsts, hyper):
+    """asgd of the arrays of like's type that begin at these addresses"""
+    each_part(asgd_part, thread, threads, like, at, scalars, table, firsts, hyper)
+
+
+@inner
+def asgd_part(p, g, ax, _b, _c, scalars, hyper):
+    """p = (1 - lambd eta) p - eta d; ax = ax + mu (p - ax), or p if mu = 1"""
+    real = p.dtype.type
+    eta, mu, keep = real(scalars[1]), real(scalars[2]), real(1.0 - hyper[1] * scalars[1])
+    weight_decay, sign = real(hyper[4]), sign_of(hyper[5], p)
+    for i in range(p.size):
+        d = gradient(g[i], p[i], sign, weight_decay)
+        new = keep * p[i] - eta * d
+        ax[i] = ax[i] + mu * (new - ax[i]) if mu != 1 else new
+        p[i] = new
