@@ -136,6 +136,32 @@ def test_goes_on_where_pytorch_stopped(pytorch, kind):
     assert_tracks(found, take_steps(pytorch, their_optimizer, theirs, gradients[20:]))
 
 
+@pytest.mark.parametrize(("kind", "sets"), OPTIONS.items(), ids=list(OPTIONS))
+def test_a_compiled_step_is_the_step(kind, sets):
+    def trained(compiled):
+        mt.manual_seed(0)
+        net = mt.nn.Linear(3, 2)
+        optimizer = getattr(optim, kind)(net.parameters(), lr=0.01, **sets[-2])
+        scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = (net(x) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = mt.compile(step) if compiled else step
+        for _ in range(8):
+            loss = step(mt.randn(4, 3))
+            scheduler.step()
+        state = [value for p in net.parameters() for value in optimizer.state[p].values()]
+        return [t.detach().numpy().copy() for t in (loss, *net.parameters(), *state)]
+
+    for found, expected in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 # Sizes that end within a task, at its end and beyond it, and none at all.
 SIZES = [3, 0, 1, 4096, 5000]
 

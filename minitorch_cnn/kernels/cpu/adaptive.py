@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import exact, inner, kernel, threads_for
+from ..jit import driver, exact, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
 
@@ -27,11 +27,11 @@ def _step(rule: Any, p: Any, g: Any, moments: Any, scalars: Any, hyper: Any) -> 
     rule(threads, like, at, scalars, table, firsts, hyper)
 
 
-def _counted(step: Any) -> Any:
-    """The counts of steps, each of them one greater."""
-    steps = np.empty((1, len(step)))
-    _count(addresses(step), step[0].reshape(-1), steps[0])
-    return steps
+def _counted(step: Any, rows: int = 1) -> Any:
+    """The counts of steps, each of them one greater, as the first of so many rows of numbers."""
+    scalars = np.empty((rows, len(step)))
+    _count(addresses(step), step[0].reshape(-1), scalars[0])
+    return scalars
 
 
 @kernel()
@@ -89,6 +89,7 @@ def sign_of(maximize, like):
 # ---------------------------------------------------------------------- NAdam
 
 
+@driver
 def nadam(
     p: Any, g: Any, exp_avg: Any, exp_avg_sq: Any, step: Any, mu_product: Any, hyper: Any
 ) -> None:
@@ -96,7 +97,7 @@ def nadam(
 
     `hyper`: lr, two betas, eps, weight_decay, momentum_decay, decoupled, maximize.
     """
-    scalars = np.concatenate([_counted(step), np.empty((2, len(p)))])
+    scalars = _counted(step, rows=3)
     _products(addresses(mu_product), mu_product[0].reshape(-1), scalars, hyper)
     _step(_nadam, p, g, (exp_avg, exp_avg_sq), scalars, hyper)
 
@@ -143,6 +144,7 @@ def nadam_part(p, g, exp_avg, exp_avg_sq, _, scalars, hyper):
 # ---------------------------------------------------------------------- RAdam
 
 
+@driver
 def radam(p: Any, g: Any, exp_avg: Any, exp_avg_sq: Any, step: Any, hyper: Any) -> None:
     """Adam that leaves the second moment out until its variance can be known, and corrects for it.
 
@@ -188,6 +190,7 @@ def radam_part(p, g, exp_avg, exp_avg_sq, _, scalars, hyper):
 # ---------------------------------------------------------------------- Adamax
 
 
+@driver
 def adamax(p: Any, g: Any, exp_avg: Any, exp_inf: Any, step: Any, hyper: Any) -> None:
     """Adam by the largest gradient instead of the mean square.
 
@@ -221,6 +224,7 @@ def adamax_part(p, g, exp_avg, exp_inf, _, scalars, hyper):
 # ---------------------------------------------------------------------- Adagrad
 
 
+@driver
 def adagrad(p: Any, g: Any, sums: Any, step: Any, hyper: Any) -> None:
     """Steps that shrink with the sum of the squares so far.
 
@@ -251,6 +255,7 @@ def adagrad_part(p, g, sums, _b, _c, scalars, hyper):
 # ---------------------------------------------------------------------- Adadelta
 
 
+@driver
 def adadelta(p: Any, g: Any, square_avg: Any, acc_delta: Any, step: Any, hyper: Any) -> None:
     """Steps as large as the earlier ones were, by the size of the gradient.
 
@@ -282,6 +287,7 @@ def adadelta_part(p, g, square_avg, acc_delta, _, scalars, hyper):
 # ---------------------------------------------------------------------- RMSprop
 
 
+@driver
 def rmsprop(
     p: Any, g: Any, square_avg: Any, momentum_buffer: Any, grad_avg: Any, step: Any, hyper: Any
 ) -> None:
@@ -327,6 +333,7 @@ def rmsprop_part(p, g, square_avg, momentum_buffer, grad_avg, scalars, hyper):
 # ---------------------------------------------------------------------- Rprop
 
 
+@driver
 def rprop(p: Any, g: Any, prev: Any, step_size: Any, step: Any, hyper: Any) -> None:
     """Steps by the gradient's sign, longer while it stays and shorter when it changes.
 
@@ -360,12 +367,13 @@ def rprop_part(p, g, prev, step_size, _, scalars, hyper):
 # ---------------------------------------------------------------------- ASGD
 
 
+@driver
 def asgd(p: Any, g: Any, ax: Any, step: Any, eta: Any, mu: Any, hyper: Any) -> None:
     """Steps of a rate that falls, and the mean of what they led to.
 
     `hyper`: lr, lambd, alpha, t0, weight_decay, maximize.
     """
-    scalars = np.concatenate([_counted(step), np.empty((2, len(p)))])
+    scalars = _counted(step, rows=3)
     _rates(addresses(eta), addresses(mu), eta[0].reshape(-1), scalars, hyper)
     _step(_asgd, p, g, (ax,), scalars, hyper)
 
