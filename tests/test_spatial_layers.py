@@ -247,6 +247,32 @@ def test_functions_are_pytorchs_of_the_package_too(name, pytorch):
     assert getattr(mt, name) is getattr(F, name)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_large_images_are_resized_as_their_rows_and_columns_are(mode):
+    """By products of matrices, made of images so small that no threads are used for them."""
+    x = np.random.default_rng(0).standard_normal((2, 2, 200, 300))
+    ways = [
+        F.interpolate(mt.eye(n, dtype=mt.float64)[None, None], (m, n), mode=mode).numpy()[0, 0]
+        for n, m in [(200, 150), (300, 500)]
+    ]
+    y = mt.from_numpy(x).requires_grad_()
+    found = F.interpolate(y, (150, 500), mode=mode)
+    np.testing.assert_allclose(found.detach().numpy(), ways[0] @ x @ ways[1].T, atol=1e-12)
+    direction = np.random.default_rng(1).standard_normal((2, 2, 150, 500))
+    found.backward(mt.from_numpy(direction))
+    np.testing.assert_allclose(y.grad.numpy(), ways[0].T @ direction @ ways[1], atol=1e-12)
+
+
+def test_tuples_of_options(pytorch):
+    from minitorch_cnn.nn.modules.utils import _pair, _quadruple, _reverse_repeat_tuple, _single
+
+    theirs = pytorch.nn.modules.utils
+    for make in (_single, _pair, _quadruple):
+        for value in (3, (1, 2), [4], "ab"):
+            assert make(value) == getattr(theirs, make.__name__)(value)
+    assert _reverse_repeat_tuple((1, 2), 2) == theirs._reverse_repeat_tuple((1, 2), 2)
+
+
 def test_padding_and_resizing_by_copies_keep_what_is_exact():
     x = mt.tensor([[[1e30, -1e-30, 3.0]]])
     assert F.pad(x, (2, 2), "reflect").flatten().tolist()[2:5] == x.flatten().tolist()

@@ -14,6 +14,7 @@ from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
+from .tuples import _reverse_repeat_tuple
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
@@ -99,10 +100,10 @@ class _ConvNd(Module):
             input, padding = F.pad(input, self._margins(), self.padding_mode), 0
         return convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
-    def _margins(self) -> list[int]:
+    def _margins(self) -> Sequence[int]:
         """The padding as `F.pad` takes it: the last dimension first."""
         if not isinstance(self.padding, str):
-            return [n for n in reversed(self.padding) for _ in range(2)]
+            return _reverse_repeat_tuple(self.padding, 2)
         margins = []
         for d, k in zip(reversed(self.dilation), reversed(self.kernel_size)):
             whole = d * (k - 1) if self.padding == "same" else 0

@@ -16,12 +16,17 @@ from . import (
     dropout,
     embedding,
     flatten,
+    fold,
     lazy,
     linear,
     loss,
     module,
     norm,
+    padding,
     pooling,
+    shuffle,
+    tuples,
+    upsampling,
 )
 
 __path__: list[str] = []  # what makes a package of a module
@@ -29,19 +34,25 @@ __path__: list[str] = []  # what makes a package of a module
 FILES = {
     "activation": activation,
     "batchnorm": norm,
+    "channelshuffle": shuffle,
     "container": container,
     "conv": conv,
     "distance": distance,
     "dropout": dropout,
     "flatten": flatten,
+    "fold": fold,
     "instancenorm": norm,
     "lazy": lazy,
     "linear": linear,
     "loss": loss,
     "module": module,
     "normalization": norm,
+    "padding": padding,
+    "pixelshuffle": shuffle,
     "pooling": pooling,
     "sparse": embedding,
+    "upsampling": upsampling,
+    "utils": tuples,
 }
 globals().update(FILES)
 sys.modules.update({f"{__name__}.{name}": file for name, file in FILES.items()})

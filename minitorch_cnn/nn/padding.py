@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
+from .tuples import _pair, _quadruple
 
 __all__ = [
     "CircularPad1d",
@@ -23,11 +24,6 @@ __all__ = [
 
 Pair = int | tuple[int, int]
 Four = int | tuple[int, int, int, int]
-
-
-def _margins(padding: Any, count: int) -> tuple[int, ...]:
-    """A number for every side from one for all, or one for each."""
-    return tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * count
 
 
 class _Pad(Module):
@@ -49,12 +45,12 @@ class _Pad(Module):
 
 class _Pad1d(_Pad):
     def __init__(self, padding: Pair) -> None:
-        super().__init__(_margins(padding, 2))
+        super().__init__(_pair(padding))
 
 
 class _Pad2d(_Pad):
     def __init__(self, padding: Four) -> None:
-        super().__init__(_margins(padding, 4))
+        super().__init__(_quadruple(padding))
 
 
 class CircularPad1d(_Pad1d):
@@ -186,7 +182,7 @@ class ConstantPad1d(_ConstantPad):
     """
 
     def __init__(self, padding: Pair, value: float) -> None:
-        super().__init__(_margins(padding, 2), value)
+        super().__init__(_pair(padding), value)
 
 
 class ConstantPad2d(_ConstantPad):
@@ -204,7 +200,7 @@ class ConstantPad2d(_ConstantPad):
     """
 
     def __init__(self, padding: Four, value: float) -> None:
-        super().__init__(_margins(padding, 4), value)
+        super().__init__(_quadruple(padding), value)
 
 
 class ZeroPad1d(ConstantPad1d):

@@ -21,10 +21,10 @@ def integer(name: str, value: Any) -> int:
 
 
 def sides(name: str, value: Any, dims: int) -> tuple[int, ...]:
-    """An option that is one int for all of so many dimensions or one for each."""
+    """An option that is one int for all of one or two dimensions or one for each."""
     if type(value) is int:
         return (value,) * dims
-    if type(value) is tuple and len(value) == dims and all([type(v) is int for v in value]):
+    if type(value) is tuple and len(value) == dims and type(value[0]) is type(value[-1]) is int:
         return value
     values = value if isinstance(value, (tuple, list)) else (value,)
     if len(values) not in (1, dims):
