@@ -15,7 +15,7 @@ from .shape import reshape
 from .sides import Pair, pair
 
 
-class Windows(View):
+class Patches(View):
     """y[n,c,u,v,i,j] = x[n,c,i s + u d,j s + v d], without a copy"""
 
     @staticmethod
@@ -26,13 +26,13 @@ class Windows(View):
 
     def grad_x(self, gy: Tensor) -> Tensor:
         options = {"stride": self.attrs["stride"], "dilation": self.attrs["dilation"]}
-        return AddWindows.apply(gy, size=self.shapes[0][2:], **options)
+        return AddPatches.apply(gy, size=self.shapes[0][2:], **options)
 
 
-class AddWindows(Op):
+class AddPatches(Op):
     """y[n,c,r,s] = sum of x[n,c,u,v,i,j] where r = i s + u d and s = j s + v d"""
 
-    kernel = "shape.add_windows"
+    kernel = "shape.add_patches"
     parameters = ("stride", "dilation")
     contiguous = False
 
@@ -43,7 +43,7 @@ class AddWindows(Op):
     def grad_x(self, gy: Tensor) -> Tensor:
         _, _, kh, kw, oh, ow = self.shapes[0]
         options = {"stride": self.attrs["stride"], "dilation": self.attrs["dilation"]}
-        return Windows.apply(gy, kernel_size=(kh, kw), count=(oh, ow), **options)
+        return Patches.apply(gy, kernel_size=(kh, kw), count=(oh, ow), **options)
 
 
 def _window_options(
@@ -104,7 +104,7 @@ def unfold(
     x = input if len(shape) == 4 else input.unsqueeze(0)
     if ph or pw:
         x = pad(x, (pw, pw, ph, ph))
-    windows = clone(Windows.apply(x, **options))
+    windows = clone(Patches.apply(x, **options))
     rows = shape[-3] * math.prod(options["kernel_size"])
     y = reshape(windows, x._buffer.shape[0], rows, math.prod(options["count"]))
     return y if len(shape) == 4 else y.squeeze(0)
@@ -149,7 +149,7 @@ def fold(
     )
     padded = (size[0] + 2 * ph, size[1] + 2 * pw)
     steps = {"stride": options["stride"], "dilation": options["dilation"]}
-    y = AddWindows.apply(windows, size=padded, **steps)
+    y = AddPatches.apply(windows, size=padded, **steps)
     if ph or pw:
         y = contiguous(y[:, :, ph : ph + size[0], pw : pw + size[1]])
     return y if len(shape) == 3 else y.squeeze(0)

@@ -50,7 +50,7 @@ def copy_second(x: Any, source: Any, y: Any) -> None:
     copy(source, y)
 
 
-def add_windows(x: Any, y: Any, stride: tuple[int, int], dilation: tuple[int, int]) -> None:
+def add_patches(x: Any, y: Any, stride: tuple[int, int], dilation: tuple[int, int]) -> None:
     """y[n,c,r,s] = sum of x[n,c,u,v,i,j] where r = i*sh+u*dh and s = j*sw+v*dw"""
     y.fill(0)
     height, width = [(n - 1) * s + 1 for n, s in zip(x.shape[4:], stride)]
