@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from .activation import relu
 from .creation import arange, rand, tensor, zeros
 from .elementwise import abs, pow, sign
-from .index import Put, TakeAlong
+from .index import Put, Take, TakeAlong
 from .shape import cat, expand, reshape
 from .sides import Pair, Single, as_images, integer, lifted, lowered, pair, sides
 
@@ -530,7 +530,8 @@ def _max_of_taps(
     n, c, h, w = x._buffer.shape
     planes = arange(n * c, device=x.device).reshape(-1, 1, 1)
     with no_grad():
-        picked = reshape(x, n * c, h, w)[planes, rows.unsqueeze(2), columns.unsqueeze(1)]
+        at = (planes, rows.unsqueeze(2), columns.unsqueeze(1))
+        picked = Take.apply(reshape(x, n * c, h, w), *at, dims=(0, 1, 2))
         _, places = _max_side_by_side(picked.unsqueeze(0), size, kernel)
         places = reshape(places, n * c, size[0] * size[1])
         row = _at(rows, places // picked.shape[2])

@@ -26,10 +26,14 @@ def _blend_middle(x, starts, sources, weights, y):
     else:
         for task in prange(y.shape[0] * rows):
             o, i = divmod(np.int64(task), rows)
-            row = y[o, i]
+            row, first = y[o, i], starts[i]
+            if first == starts[i + 1]:
+                row[:] = 0
+                continue
+            weight, source = weights[first], x[o, sources[first]]
             for j in range(row.size):
-                row[j] = 0
-            for t in range(starts[i], starts[i + 1]):
+                row[j] = weight * source[j]
+            for t in range(first + 1, starts[i + 1]):
                 weight, source = weights[t], x[o, sources[t]]
                 for j in range(row.size):
                     row[j] += weight * source[j]
