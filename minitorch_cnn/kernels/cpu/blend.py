@@ -44,6 +44,6 @@ def _blend_row(x, starts, sources, weights, y):
     """y[i] = sum of weights[t] x[sources[t]] for starts[i] <= t < starts[i+1]"""
     for i in range(y.size):
         total = x.dtype.type(0)
-        for t in range(starts[i], starts[i + 1]):
-            total += weights[t] * x[sources[t]]
+        for t in range(np.uint64(starts[i]), np.uint64(starts[i + 1])):
+            total += weights[t] * x[np.uint64(sources[t])]
         y[i] = total
