@@ -419,6 +419,7 @@ REFUSED = [
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1, 1, 1)), "4 and input of dimension 1"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (-2, -2)), r"\(-2, -2\).*\[3\]"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1.0, 1)), "1.0"),
+    (lambda t: t.nn.functional.pad(t.zeros(3).to(t.uint8), (1, 1), value=-1), "overflow"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1), "mirror"), "mirror"),
     (lambda t: t.nn.functional.pad(t.zeros(3), (1, 1), "reflect"), "1 dimensions|1D"),
     (lambda t: t.nn.functional.pad(t.zeros(1, 3), (1, 1), "reflect", 2.0), "reflect"),

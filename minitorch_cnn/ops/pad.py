@@ -85,7 +85,7 @@ def _constant(input: Tensor, margins: list[Margin], value: Any) -> Tensor:
     if value == 0:
         return PutSlice.apply(input, size=size, index=inside)
     if input.dtype.category != 2:
-        value = input.dtype.numpy.type(value).item()
+        value = bool(value) if input.dtype is dtypes.bool_ else int(value)
     padded = full(size, value, dtype=input.dtype, device=input.device)
     padded[inside] = input
     return padded
