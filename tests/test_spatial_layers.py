@@ -175,6 +175,20 @@ def test_fractional_pooling_is_pytorchs_for_the_same_samples(options, pytorch):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("size", [(0, 3), (5, 0), (0, 0)])
+def test_pooling_to_nothing_is_as_in_pytorch(size, pytorch):
+    found = []
+    for t in (mt, pytorch):
+        x = t.ones(1, 2, 9, 7)
+        pooled = [
+            *t.nn.functional.adaptive_max_pool2d(x, size, return_indices=True),
+            t.nn.functional.adaptive_avg_pool2d(x, size),
+            t.nn.functional.fractional_max_pool2d(x, 2, size),
+        ]
+        found.append([tuple(y.shape) for y in pooled])
+    assert found[0] == found[1]
+
+
 def test_fractional_pooling_draws_windows_that_cover_the_image():
     mt.manual_seed(0)
     pool = nn.FractionalMaxPool2d(2, output_ratio=0.6, return_indices=True)

@@ -534,8 +534,8 @@ def _max_of_taps(
         picked = Take.apply(reshape(x, n * c, h, w), *at, dims=(0, 1, 2))
         _, places = _max_side_by_side(picked.unsqueeze(0), size, kernel)
         places = reshape(places, n * c, size[0] * size[1])
-        row = _at(rows, places // picked.shape[2])
-        column = _at(columns, places % picked.shape[2])
+        width = max(picked.shape[2], 1)
+        row, column = _at(rows, places // width), _at(columns, places % width)
         indices = reshape(row * w + column, n, c, *size)
     return MaxPool2dGather.apply(x, indices), indices
 
