@@ -8,6 +8,7 @@ import minitorch_cnn.nn.functional as F
 import math as _math
 
 from . import autograd as autograd
+from . import backends as backends
 from . import cuda as cuda
 from . import linalg as linalg
 from . import memory as memory
@@ -19,6 +20,10 @@ from .autograd import is_grad_enabled as is_grad_enabled
 from .autograd import no_grad as no_grad
 from .autograd import set_grad_enabled as set_grad_enabled
 from .autograd.graph import detach_ as detach_
+from .backends import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from .backends import get_float32_matmul_precision as get_float32_matmul_precision
+from .backends import set_float32_matmul_precision as set_float32_matmul_precision
+from .backends import use_deterministic_algorithms as use_deterministic_algorithms
 from .device import Device as device
 from .dtypes import DType as dtype
 from .dtypes import bool_ as bool

@@ -498,7 +498,8 @@ class Tensor:
         return out
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return _restore, (type(self), self._host().copy(), self.requires_grad)
+        values = type(self), self._host().copy(), self.requires_grad
+        return _restore, values, getattr(self, "__dict__", None)
 
     if TYPE_CHECKING:  # bound by the ops
         H: Any

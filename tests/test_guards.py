@@ -29,8 +29,7 @@ FLOORS = [
     {"random", "autograd"},
     {"ops"},
     {"nn"},
-    {"optim", "utils", "serialization", "cuda", "linalg"},
-    {"optim", "utils", "serialization", "cuda", "plan"},
+    {"optim", "utils", "serialization", "backends", "cuda", "linalg", "plan"},
     {"vision"},
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

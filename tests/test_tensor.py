@@ -339,6 +339,22 @@ def test_conversions_that_do_not_exist_are_errors(torch):
             call()
 
 
+def test_parameters_keep_their_attributes_through_pickle_and_copy():
+    p = mt.nn.Parameter(mt.ones(2), requires_grad=False)
+    p.group = "slow"
+    restored, shallow = pickle.loads(pickle.dumps(p)), copy.copy(p)
+    for q in (restored, shallow):
+        assert (type(q), q.requires_grad, q.group) == (mt.nn.Parameter, False, "slow")
+    shallow.add_(1)
+    assert p.tolist() == [2, 2]
+    assert restored.tolist() == [1, 1]
+    tied = mt.nn.ModuleList([mt.nn.Linear(2, 2), mt.nn.Linear(2, 2)])
+    tied[1].weight = tied[0].weight
+    for made in (copy.deepcopy(tied), pickle.loads(pickle.dumps(tied))):
+        assert made[1].weight is made[0].weight
+        assert made[0].weight is not tied[0].weight
+
+
 def test_devices_compare_and_print_as_pytorchs(torch):
     for t in (mt, torch):
         assert t.ones(1).device == t.device("cpu")

@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor, method
 from .convert import clone
-from .creation import full, tensor
+from .creation import empty, full, tensor
 from .operands import full_like_scalar, numpy_names
 from .shape import (
     cat,
@@ -101,6 +101,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
             [0., 0., 3.],
             [0., 0., 3.]])
     """
+    tensors = tensors or (empty(1, 0),)
     for i, t in enumerate(tensors):
         if t.ndim > 2:
             raise RuntimeError(
@@ -131,9 +132,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     >>> torch.arange(5).tensor_split(2), torch.arange(5).tensor_split((1, 4))
     ((tensor([0, 1, 2]), tensor([3, 4])), (tensor([0]), tensor([1, 2, 3]), tensor([4])))
     """
-    d = dimension(input, dim)
     if input.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor")
+    d = dimension(input, dim)
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
@@ -235,6 +236,8 @@ def repeat_interleave(
     x, d = (reshape(input, -1), 0) if dim is None else (input, dimension(input, dim))
     n = x.shape[d] if x.ndim else 1
     if isinstance(repeats, int):
+        if repeats < 0:
+            raise RuntimeError(f"Repeats must be non-negative, got {repeats}")
         repeats = full((), repeats, device=x.device)
     if repeats.ndim > 1 or (repeats.ndim == 1 and repeats.shape[0] not in (1, n)):
         raise RuntimeError(
@@ -255,7 +258,7 @@ def _counted(repeats: Tensor, output_size: int | None) -> Tensor:
             f"not one of shape {list(repeats.shape)}"
         )
     counts = repeats._host()
-    if counts.size and counts.min() < 0:
+    if (counts < 0).any():
         raise RuntimeError(f"Repeats must be non-negative, got {counts.min()}")
     places = np.repeat(np.arange(counts.size), counts)
     if output_size is not None and output_size != places.size:
@@ -293,6 +296,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(steps)}, dims:{len(named)}"
         )
+    if input.numel() == 0:
+        return clone(input)
     out = input
     for step, dim in zip(steps, named):
         d = dimension(out, dim)

@@ -225,6 +225,10 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension made several; one of the sizes may be -1."""
     d = dimension(input, dim)
     shape = input.shape
+    if not shape or not len(sizes):
+        raise RuntimeError(
+            f"unflatten: a tensor of shape {list(shape)} has no dimension for sizes {list(sizes)}"
+        )
     inner = _fill_in(shape[d], tuple(sizes))
     return reshape(input, *shape[:d], *inner, *shape[d + 1 :])
 
@@ -233,7 +237,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 @numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without its dimensions of size 1, or without those named that have size 1."""
-    dims = dimensions(input, dim)
+    dims = () if dim == () else dimensions(input, dim)
     kept = [n for i, n in enumerate(input.shape) if n != 1 or i not in dims]
     return Reshape.apply(input, size=tuple(kept))
 
@@ -251,8 +255,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The dimensions in the given order."""
     dims = sizes(dims, named, "dims")
-    order = tuple([dimension(input, d) for d in dims])
-    if sorted(order) != list(range(input.ndim)):
+    fits = len(dims) == input.ndim
+    order = tuple([dimension(input, d) for d in dims]) if fits else ()
+    if not fits or sorted(order) != list(range(input.ndim)):
         raise RuntimeError(
             f"permute: the dims {dims} do not name each of {input.ndim} dimensions once"
         )
@@ -335,7 +340,11 @@ def expand(input: Tensor, *size: Any, **named: Any) -> Tensor:
     shape = input._buffer.shape
     extra = len(wanted) - len(shape)
     full = tuple([shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted)])
-    if extra < 0 or any(n not in (1, full[i + extra]) for i, n in enumerate(shape)) or -1 in full:
+    if (
+        extra < 0
+        or any(n not in (1, full[i + extra]) for i, n in enumerate(shape))
+        or min(full, default=0) < 0
+    ):
         raise RuntimeError(f"expand: the size {list(shape)} can't be expanded to {list(wanted)}")
     return Expand.apply(input, size=full)
 
@@ -363,7 +372,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All expanded to the shape they meet in."""
-    size = broadcast_shape("broadcast_tensors", *[t._buffer.shape for t in tensors])
+    size = broadcast_shape("broadcast_tensors", (), *[t._buffer.shape for t in tensors])
     return tuple([expand(t, *size) for t in tensors])
 
 
@@ -477,7 +486,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("cat: expected a non-empty list of Tensors")
     # PyTorch's rule of old: an empty vector joins anything.
     filled = [t for t in tensors if t._buffer.shape != (0,)] or [tensors[0]]
-    if filled[0].ndim == 0:
+    if 0 in [t._buffer.ndim for t in filled]:
         raise RuntimeError("cat: zero-dimensional tensors cannot be concatenated; stack them")
     dtype = result_type(*tensors)
     return Cat.apply(*[cast(t, dtype) for t in filled], dim=dimension(filled[0], dim))
@@ -487,7 +496,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     if not tensors:
-        raise ValueError("stack: expected a non-empty list of Tensors")
+        raise RuntimeError("stack expects a non-empty TensorList")
     for i, t in enumerate(tensors):
         if t._buffer.shape != tensors[0]._buffer.shape:
             raise RuntimeError(
@@ -502,15 +511,27 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 @numpy_names
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """The part of a dimension from `start` on, a view."""
+    _require_dimension("narrow", input)
+    start, length = operator.index(start), operator.index(length)
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, not {length}")
     d = dimension(input, dim)
     n = input._buffer.shape[d]
-    start, length = operator.index(start), operator.index(length)
+    if not -n <= start <= n:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-n}, {n}], but got {start})"
+        )
     start = start + n if start < 0 else start
-    if not 0 <= start <= start + length <= n:
+    if start + length > n:
         raise RuntimeError(
             f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n})"
         )
     return input[(slice(None),) * d + (slice(start, start + length),)]
+
+
+def _require_dimension(name: str, tensor: Tensor) -> None:
+    if tensor._buffer.ndim == 0:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -519,12 +540,17 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     Unlike PyTorch's, they may be written in place where gradients are wanted, as may `chunk`'s and
     `unbind`'s.
     """
+    _require_dimension("split", tensor)
+    size = split_size_or_sections
+    if isinstance(size, int) and size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     d = dimension(tensor, dim)
     n = tensor._buffer.shape[d]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size < 0 or (size == 0 and n != 0):
-            raise RuntimeError(f"split expects split_size to be positive, but got {size}")
+    if isinstance(size, int):
+        if size == 0 and n != 0:
+            raise RuntimeError(
+                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            )
         sections = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sections = list(split_size_or_sections)
@@ -558,6 +584,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most `chunks` pieces of equal size, the last perhaps smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    _require_dimension("chunk", input)
     n = input._buffer.shape[dimension(input, dim)]
     return split(input, -(-n // chunks) if n else (0,) * chunks, dim)
 
