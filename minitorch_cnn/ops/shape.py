@@ -340,11 +340,8 @@ def expand(input: Tensor, *size: Any, **named: Any) -> Tensor:
     shape = input._buffer.shape
     extra = len(wanted) - len(shape)
     full = tuple([shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted)])
-    if (
-        extra < 0
-        or any(n not in (1, full[i + extra]) for i, n in enumerate(shape))
-        or min(full, default=0) < 0
-    ):
+    fits = extra >= 0 and all([n in (1, full[i + extra]) for i, n in enumerate(shape)])
+    if not fits or min(full, default=0) < 0:
         raise RuntimeError(f"expand: the size {list(shape)} can't be expanded to {list(wanted)}")
     return Expand.apply(input, size=full)
 
