@@ -153,7 +153,7 @@ def contrastive(torch, net, first, second):
     return torch.mean(loss), d
 
 
-@architecture((4, 1, 10, 10), (4, 1, 10, 10), loss=contrastive, optimizer="Adam", lr=1e-3)
+@architecture((4, 1, 10, 10), (4, 1, 10, 10), loss=contrastive, optimizer="Adam", lr=1e-3, eps=1e-3)
 def siamese(torch):
     """Bromley et al. 1993, Hadsell et al. 2006: one net sees both images."""
     nn = torch.nn

@@ -18,17 +18,6 @@ from . import (
 from .architecture import ARCHITECTURES
 
 FILES = (nets_classic, nets_dense, nets_generative, nets_mobile, nets_other, nets_residual)
-# Networks that use layers which are not there yet.
-WAITING = frozenset(
-    """
-    cyclegan_generator deeplab edsr espcn feature_pyramid hourglass hrnet pspnet siamese
-    spatial_transformer srgan_generator style_transfer text_cnn vq_vae
-    """.split()  # noqa: SIM905
-)
-NETS = [
-    pytest.param(n, marks=[pytest.mark.skip("waits for layers")] if n in WAITING else [])
-    for n in ARCHITECTURES
-]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +90,7 @@ def close(actual, expected, bound):
         )
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_same_numbers_as_in_pytorch(name, peer):
     case = ARCHITECTURES[name]
     theirs = Run(peer, case, "float64")
@@ -126,7 +115,7 @@ def test_same_numbers_as_in_pytorch(name, peer):
 
 
 @pytest.mark.skipif(find_spec("torch") is not None, reason="shown by the test above")
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_ten_steps_lower_the_loss(name):
     losses = Run(torch, ARCHITECTURES[name], "float32").train(10)["losses"]
     assert losses[-1] < losses[0]
