@@ -1,5 +1,7 @@
 """Batches made by one kernel: against the same transforms of one image after the other."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -238,3 +240,21 @@ def test_streams_of_joined_batches_are_those_of_the_batches():
     for a, b in zip(*runs, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert max(drawn) > 7
+
+
+def test_joined_batches_keep_their_structure():
+    Pair = namedtuple("Pair", ["names", "numbers"])
+
+    class Structured(TensorDataset):
+        def get_batch(self, indices):
+            names = [f"number {i}" for i in indices]
+            numbers = torch.from_numpy(indices)
+            return {"pair": Pair(names, numbers), "nested": (numbers, [numbers, indices])}
+
+    batches = list(DataLoader(Structured(torch.arange(9)), 2, num_workers=1))
+    assert [b["pair"].names for b in batches[-2:]] == [["number 6", "number 7"], ["number 8"]]
+    for i, batch in enumerate(batches):
+        assert isinstance(batch["pair"], Pair)
+        numbers, (again, array) = batch["nested"]
+        for found in (batch["pair"].numbers, numbers, again, array):
+            assert found.tolist() == [2 * i, 2 * i + 1][: len(found)]

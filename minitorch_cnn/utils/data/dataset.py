@@ -354,6 +354,7 @@ def _part(batch: Any, start: int, end: int) -> Any:
         return wrap(batch._buffer[start:end], batch.dtype, batch.device)
     if isinstance(batch, Mapping):
         return {key: _part(value, start, end) for key, value in batch.items()}
-    if isinstance(batch, list) and batch and isinstance(batch[0], (Tensor, list, Mapping)):
-        return [_part(value, start, end) for value in batch]
+    if isinstance(batch, (list, tuple)) and isinstance(batch[0], (Tensor, list, tuple, Mapping)):
+        parts = [_part(value, start, end) for value in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
     return batch[start:end]

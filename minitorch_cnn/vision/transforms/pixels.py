@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,9 @@ class PixelBatch:
         left, top, right, bottom = sides
         if not any(sides):
             return True
-        bytes_ = np.broadcast_to(np.asarray(fill), self._fill.shape)
+        bytes_ = _bytes(fill if isinstance(fill, (int, float)) else tuple(fill), len(self._fill))
         number = PADDING_MODES.index(mode)
-        if not self._whole or self.converted or (bytes_ != bytes_.astype(np.uint8)).any():
+        if not self._whole or self.converted or bytes_ is None:
             return False
         if number >= 2:
             reach = 1 if number == 2 else 0
@@ -72,7 +72,7 @@ class PixelBatch:
         self._places = self._moved(-top, -left)
         self.height += top + bottom
         self.width += left + right
-        self.mode, self._fill = number, bytes_.astype(np.uint8)
+        self.mode, self._fill = number, bytes_
         self._whole = False
         return True
 
@@ -134,6 +134,15 @@ def _every_value(channels: int, grey: bool) -> np.ndarray:
     values = np.empty((1, 256, 1, channels), np.uint8)
     values[:] = np.arange(256, dtype=np.uint8)[:, None, None]
     return values[..., 0] if grey else values
+
+
+@lru_cache(maxsize=64)
+def _bytes(fill: Any, channels: int) -> np.ndarray | None:
+    """A fill as one byte a channel; None if it is none."""
+    values = np.asarray(fill)
+    if values.shape not in ((), (channels,)) or (values != values.astype(np.uint8)).any():
+        return None
+    return np.full(channels, values, np.uint8)
 
 
 @cache
