@@ -354,7 +354,8 @@ def _part(batch: Any, start: int, end: int) -> Any:
         return wrap(batch._buffer[start:end], batch.dtype, batch.device)
     if isinstance(batch, Mapping):
         return {key: _part(value, start, end) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)) and isinstance(batch[0], (Tensor, list, tuple, Mapping)):
+    nested = (Tensor, list, tuple, Mapping)
+    if isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], nested):
         parts = [_part(value, start, end) for value in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
     return batch[start:end]
