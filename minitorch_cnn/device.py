@@ -20,15 +20,16 @@ Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...]], None]
 class Device:
     """Where a tensor lives and its kernels run, as `torch.device`: `device("cpu")`.
 
-    A device is a thin object over a folder of kernels. A device without one can be named but not
-    used: the first allocation on it says so.
+    A device is a thin object over a folder of kernels and, but for the CPU, a module of memory. It
+    can be named where it can't be used: the first allocation on it says what is missing.
     """
 
-    __slots__ = ("_kernels", "index", "type")
+    __slots__ = ("_kernels", "_memory", "index", "type")
     _known: ClassVar[dict[tuple[str, int | None], Device]] = {}
     index: int | None
     type: str
     _kernels: dict[str, Callable[..., None]]
+    _memory: Any
 
     def __new__(cls, type: str | Device, index: int | None = None) -> Device:
         if isinstance(type, Device):
@@ -44,6 +45,7 @@ class Device:
         if self is None:  # devices are compared with `is`: the same name gives the same object
             self = super().__new__(cls)
             self.type, self.index, self._kernels = kind, index, {}
+            self._memory = None
             self = cls._known.setdefault((kind, index), self)
         return self
 
@@ -60,7 +62,7 @@ class Device:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """A new buffer, its contents arbitrary: those of one that died, it may be."""
         if self.type != "cpu":
-            raise RuntimeError(f"device '{self}' has no kernels in this version; use device='cpu'")
+            return self.memory.empty(shape, dtype)
         buffer = np.empty(shape, dtype) if prod(shape) < LEAST else empty(shape, dtype)
         if record.recorder is not None and record.is_recording():
             record.recorder.allocated(buffer)
@@ -68,7 +70,16 @@ class Device:
 
     def owns(self, buffer: Any) -> bool:
         """Whether a buffer is alone on its memory, but for views of it."""
-        return owns(buffer)
+        return owns(buffer) if self.type == "cpu" else self.memory.owns(buffer)
+
+    @property
+    def memory(self) -> Any:
+        """Where a GPU's buffers come from: the module, imported once the device can be used."""
+        if self._memory is None:
+            folder = f"{__package__}.kernels.{self.type}"
+            importlib.import_module(f"{folder}.driver").require(self.index)
+            self._memory = importlib.import_module(f"{folder}.buffer")
+        return self._memory
 
     def bind(self, launches: Sequence[tuple[str, tuple[Any, ...]]], inputs: Sequence[Any]) -> Any:
         """A function that makes launches, with buffers like `inputs` in the place of those.
@@ -86,11 +97,13 @@ class Device:
             path = f"{__package__}.kernels.{self.type}.{family}"
             try:
                 module = importlib.import_module(path)
-                function = getattr(module, attribute)
-            except (ModuleNotFoundError, AttributeError) as error:
-                if isinstance(error, ModuleNotFoundError) and error.name != path:
+            except ModuleNotFoundError as error:
+                if error.name != path:
                     raise  # something that the kernels themselves need
-                raise RuntimeError(f"device '{self}' has no kernel {name}") from None
+                module = None
+            function = getattr(module, attribute, None)
+            if function is None:
+                raise RuntimeError(f"device '{self}' has no kernel {name}")
             self._kernels[name] = function
         return function
 
@@ -104,6 +117,11 @@ def launch(device: Device, name: str, *args: Any) -> None:
     """Run a kernel: input buffers, output buffers, then plain parameters."""
     function = device._kernels.get(name) or device.kernel(name)
     if record.recorder is not None and record.is_recording():
+        if device.type != "cpu":
+            raise RuntimeError(
+                f"compile: launches on device '{device}' can't be recorded; "
+                "call the function as it is"
+            )
         record.recorder.launched(device, name, args)
     function(*args)
     if _observer is not None:
@@ -118,5 +136,9 @@ def observe(observer: Observer | None) -> Observer | None:
 
 
 def as_device(device: str | Device | None) -> Device:
-    """A Device from itself, its name, or None for the CPU."""
-    return cpu if device is None else Device(device)
+    """The device that tensors live on, from itself, its name, or None for the CPU: "cuda" means the
+    first one."""
+    if device is None:
+        return cpu
+    named = Device(device)
+    return Device("cuda", 0) if named.type == "cuda" and named.index is None else named

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .device import Device, as_device
+from .device import Device, as_device, cpu, launch
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -54,8 +54,11 @@ class Generator:
             raise TypeError(f"manual_seed expected an int, not {seed!r}")
         if not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed expected a seed from -2^63 to 2^64 - 1, not {seed}")
-        self.state._buffer[...] = np.array([int(seed) % 2**64, 0], np.uint64)
+        self._write(np.array([int(seed) % 2**64, 0], np.uint64))
         return self
+
+    def _write(self, state: np.ndarray[Any, Any]) -> None:
+        launch(self.device, "shape.copy", state, self.state._buffer)
 
     def seed(self) -> int:
         """Start the stream of a seed that nobody could foresee, and return it."""
@@ -65,7 +68,7 @@ class Generator:
 
     def initial_seed(self) -> int:
         """The seed of the stream."""
-        return int(self.state._buffer[0])
+        return int(self.state._host()[0])
 
     def get_state(self) -> Tensor:
         """The state as 16 bytes."""
@@ -79,7 +82,7 @@ class Generator:
                 f"set_state expected 16 bytes from get_state, not {new_state.dtype} "
                 f"of shape {list(new_state.shape)}"
             )
-        self.state._buffer[...] = np.frombuffer(new_state.numpy().tobytes(), np.uint64)
+        self._write(np.frombuffer(new_state.numpy().tobytes(), np.uint64))
         return self
 
     def __repr__(self) -> str:
@@ -111,6 +114,14 @@ class _DefaultGenerator(Generator):
 
 
 default_generator: Generator = _DefaultGenerator()
+_generators = {cpu: default_generator}
+
+
+def generator_for(device: Device) -> Generator:
+    """The generator that is used on a device where none is given; each has one, of equal seeds."""
+    if device not in _generators:
+        _generators[device] = Generator(device).manual_seed(default_generator.initial_seed())
+    return _generators[device]
 
 
 @contextmanager
@@ -134,8 +145,10 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the generator that is used where none is given."""
-    return default_generator.manual_seed(seed)
+    """Seed the generators that are used where none is given; returns the CPU's."""
+    for generator in _generators.values():
+        generator.manual_seed(seed)
+    return default_generator
 
 
 def seed() -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import dtypes, record
-from .device import Device, cpu
+from .device import Device, cpu, launch
 from .dtypes import DType, dtype_of
 from .layout import MemoryFormat, channels_last, contiguous_format
 from .printing import tensor_repr
@@ -170,6 +170,8 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of the first element."""
+        if self.device.type != "cpu":
+            return int(self._buffer.address)
         return int(self._buffer.ctypes.data)
 
     def is_floating_point(self) -> bool:
@@ -380,15 +382,17 @@ class Tensor:
     # ------------------------------------------------------------------ to Python and NumPy
 
     def _host(self) -> np.ndarray[Any, Any]:
-        """The values, for reading on the host."""
-        if self.device.type != "cpu":
-            raise TypeError(f"can't read a tensor on device '{self.device}'; call .cpu() first")
+        """The values, for reading on the host: a copy of them, if they are elsewhere."""
         if record.recorder is not None and record.is_recording():
             raise RuntimeError(
                 "the value of a tensor is read in a compiled function, which later runs without "
                 "its Python code; return the tensor, and read it outside"
             )
-        return self._buffer
+        if self.device.type == "cpu":
+            return self._buffer
+        array = np.empty(self._buffer.shape, self.dtype.numpy)
+        launch(self.device, "shape.copy", self._buffer, array)
+        return array
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The NumPy array over the same memory; with `force`, of a tensor with gradients too."""
@@ -396,6 +400,11 @@ class Tensor:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. "
                 "Use tensor.detach().numpy() instead."
+            )
+        if self.device.type != "cpu":
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
             )
         return self._host()
 
@@ -407,10 +416,38 @@ class Tensor:
             raise BufferError(
                 "Can't export tensors that require gradient, use tensor.detach() first"
             )
-        return self._host().__dlpack__(**options)
+        return self._exported().__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
-        return self._host().__dlpack_device__()
+        return self._exported().__dlpack_device__()
+
+    def _exported(self) -> np.ndarray[Any, Any]:
+        """The array whose memory another library may share."""
+        if self.device.type != "cpu":
+            raise BufferError(
+                f"a tensor on '{self.device}' can't be exported by DLPack here; libraries that "
+                "read __cuda_array_interface__, such as CuPy and PyTorch, can share its memory"
+            )
+        return self._host()
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """What CuPy, PyTorch and others read to share the memory of a tensor on a GPU."""
+        if self.device.type != "cuda":
+            raise AttributeError(
+                f"a tensor on '{self.device}' has no __cuda_array_interface__; call .cuda() first"
+            )
+        if self.requires_grad:
+            raise RuntimeError(
+                "can't share the memory of a tensor that requires grad; use tensor.detach()"
+            )
+        return {
+            "typestr": self.dtype.numpy.str,
+            "shape": tuple(self.shape),
+            "strides": None if self.is_contiguous() else tuple(self._buffer.strides),
+            "data": (self.data_ptr() if self.numel() else 0, False),
+            "version": 2,
+        }
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -488,7 +525,9 @@ class Tensor:
                 "Only Tensors created explicitly by the user (graph leaves) support deepcopy."
             )
         out = type(self).__new__(type(self))
-        _initialise(out, self._buffer.copy(), self.dtype, self.device)
+        buffer = self.device.empty(self._buffer.shape, self.dtype.numpy)
+        launch(self.device, "shape.copy", self._buffer, buffer)
+        _initialise(out, buffer, self.dtype, self.device)
         memo[id(self)] = out
         out._requires_grad = self._requires_grad
         if self._grad is not None:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.graph import reduce_to, zeros
+from ..autograd.graph import recording, reduce_to, zeros
 from ..autograd.op import Result
-from ..device import Device, launch
+from ..device import Device, as_device, cpu, launch
 from ..dtypes import DType, as_dtype
 from ..layout import MemoryFormat, channels_last, contiguous_format, preserve_format
-from ..tensor import Tensor, method
+from ..tensor import Tensor, method, wrap
 from .operands import Elementwise, cast, fitting, full_like_scalar
 
 
@@ -37,17 +37,40 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             dtype = value
         elif value is not None:
             raise TypeError(f"to() expected a dtype, a device or a Tensor, not {value!r}")
-    # A copy on one device has nothing to wait for: `non_blocking` is read and left alone.
+    # Copies to and from a GPU wait for it: `non_blocking` is read and left alone.
     named = [kwargs.pop("non_blocking", False), kwargs.pop("copy", False)]
     copy = (flags + named[len(flags) :])[1]
     if kwargs:
         raise TypeError(f"to() got unexpected arguments {sorted(kwargs)}")
-    if device is not None and Device(device) is not self.device:
-        raise RuntimeError(f"device '{device}' has no kernels in this version; use device='cpu'")
+    if device is not None and as_device(device) is not self.device:
+        self, copy = Transfer.apply(self, device=as_device(device)), False
     converted = cast(self, None if dtype is None else as_dtype(dtype))
     if copy and converted is self:
         return clone(self, memory_format=memory_format)
     return contiguous(converted, memory_format) if memory_format is channels_last else converted
+
+
+class Transfer(Elementwise):
+    """y = x on another device"""
+
+    @classmethod
+    def outputs(cls, x: Tensor, *, device: Device) -> Result:
+        return x._buffer.shape, x.dtype
+
+    @classmethod
+    def apply(cls, *inputs: Any, into: Tensor | None = None, **attrs: Any) -> Any:
+        (x,), device = inputs, attrs["device"]
+        buffer = device.empty(x._buffer.shape, x.dtype.numpy)
+        # The device that is not the host knows the way to it and back.
+        launch(x.device if device is cpu else device, "shape.copy", x._buffer, buffer)
+        out = wrap(buffer, x.dtype, device)
+        if x.requires_grad and recording.enabled:
+            cls.record(inputs, {**attrs, "back": x.device}, (out,))
+        return out
+
+    def grad_x(self, gy: Tensor) -> Tensor:
+        moved: Tensor = Transfer.apply(gy, device=self.attrs["back"])
+        return moved
 
 
 TYPE_NAMES = {

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..device import Device, as_device, launch
 from ..dtypes import DType, as_dtype, dtype_of
 from ..layout import MemoryFormat, preserve_format
-from ..random import Generator, default_generator
+from ..random import Generator, generator_for
 from ..tensor import Tensor, legacy_buffer, method, wrap
 from .convert import TYPE_NAMES, contiguous
 from .operands import cast, fitting
@@ -405,7 +405,7 @@ def eye(
 
 
 def _random(kernel: str, out: Tensor, generator: Generator | None, *parameters: Any) -> Tensor:
-    source = default_generator if generator is None else generator
+    source = generator_for(out.device) if generator is None else generator
     launch(out.device, kernel, source.state._buffer, out._buffer, *parameters)
     return out
 

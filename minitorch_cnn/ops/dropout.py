@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from ..autograd.op import Op, Result
-from ..random import default_generator
+from ..random import generator_for
 from ..tensor import Tensor
 from .compare import where
 from .matmul import require_floating
@@ -58,7 +58,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     require_floating("dropout", input)
     y: Any
-    y, _ = Dropout.apply(input, default_generator.state, p=float(p))
+    y, _ = Dropout.apply(input, generator_for(input.device).state, p=float(p))
     return input.copy_(y) if inplace else y
 
 
@@ -155,7 +155,7 @@ def _dropped_to_low(input: Tensor, p: float, training: bool, inplace: bool, whol
     if p == 1:
         scale, shift = ones * 0, ones * 0
     else:
-        _, kept = Dropout.apply(ones, default_generator.state, p=float(p))
+        _, kept = Dropout.apply(ones, generator_for(input.device).state, p=float(p))
         a = ((SELU_LOW**2 * p + 1) * (1 - p)) ** -0.5
         scale = where(kept, ones, 0.0) * a
         shift = where(kept, 0.0, ones) * (a * SELU_LOW) - a * SELU_LOW * p

@@ -265,7 +265,7 @@ def sliced(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
     part = Slice.apply(x, index=basic)
     for dim, places in tensors.items():
         check_places(places, part._buffer.shape[dim], dim, negative=True, error=IndexError)
-    return part, tensors
+    return part, {dim: places.to(x.device) for dim, places in tensors.items()}
 
 
 def check_places(
@@ -321,9 +321,9 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Indices of the elements that are not zero: a row each, or a tensor for each dimension."""
     places = np.nonzero(np.atleast_1d(input._host()))
     if as_tuple:
-        return tuple([wrap(p, dtypes.int64, cpu) for p in places])
+        return tuple([wrap(p, dtypes.int64, cpu).to(input.device) for p in places])
     rows = np.stack(places, 1)[:, : input.ndim]
-    return wrap(np.ascontiguousarray(rows), dtypes.int64, cpu)
+    return wrap(np.ascontiguousarray(rows), dtypes.int64, cpu).to(input.device)
 
 
 method("nonzero")(nonzero)

@@ -159,7 +159,12 @@ def _reshaped(input: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def _shows_as(buffer: Any, size: tuple[int, ...]) -> bool:
     """Whether a view of the buffer can have this shape."""
-    return buffer.flags.c_contiguous or np.may_share_memory(buffer.reshape(size), buffer)
+    if buffer.flags.c_contiguous:
+        return True
+    try:
+        return np.may_share_memory(buffer.reshape(size), buffer)
+    except ValueError:  # from a buffer that never copies
+        return False
 
 
 @method("view")

@@ -284,6 +284,7 @@ class Compiled:
         except TypeError:
             return self._function(*args, **kwargs)
         unfit = any([t.requires_grad or not t._buffer.flags.c_contiguous for t in inputs])
+        unfit = unfit or any([not t.is_cpu for t in inputs])
         if unfit or record.is_recording() or overlap(inputs):
             return self._function(*args, **kwargs)
         with self._lock:

@@ -1,0 +1,192 @@
+"""Philox 4x32-10, as on the CPU: the same seed draws the same numbers there and here.
+
+A kernel reads the seed and the number of its first block of draws from `state`; another launch then
+moves that number on.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from . import functions
+from .functions import thread_index
+from .geometry import blocks_for
+from .registry import (
+    BLOCK,
+    boolean,
+    cuda,
+    device_function,
+    f32,
+    f64,
+    i32,
+    i64,
+    of,
+    types,
+    u32,
+    variants,
+    vector,
+)
+
+u64 = types.uint64
+LOW, HALF = 0xFFFFFFFF, 32
+
+
+@device_function
+def philox(seed, block):
+    """The four 32-bit words of a block, each in 64 bits"""
+    low, half = u64(LOW), u64(HALF)
+    c0, c1, c2, c3 = block & low, block >> half, u64(0), u64(0)
+    key0, key1 = seed & low, seed >> half
+    for _ in range(10):
+        product0, product1 = u64(0xD2511F53) * c0, u64(0xCD9E8D57) * c2
+        c0 = (product1 >> half) ^ c1 ^ key0
+        c2 = (product0 >> half) ^ c3 ^ key1
+        c1, c3 = product1 & low, product0 & low
+        key0 = (key0 + u64(0x9E3779B9)) & low
+        key1 = (key1 + u64(0xBB67AE85)) & low
+    return c0, c1, c2, c3
+
+
+@device_function
+def pick(words, i):
+    """words[i] of four"""
+    low = words[0] if i == 0 else words[1]
+    high = words[2] if i == 2 else words[3]
+    return low if i < 2 else high
+
+
+@device_function
+def block_of(state, element, each):
+    """The words of the block from which an element is drawn"""
+    return philox(state[0], state[1] + u64(u32(element // u32(each))))
+
+
+@variants((0,))
+def advance(_: int) -> tuple[Any, ...]:
+    """The number of the next block, so many on"""
+
+    def advance(state, blocks):
+        if cuda.threadIdx.x == 0:
+            state[1] += u64(blocks)
+
+    return advance, (vector(u64), i64)
+
+
+@variants((f32,), (f64,), double=True)
+def uniform_numbers(kind: Any) -> tuple[Any, ...]:
+    """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
+    single = kind is f32
+
+    def uniform(state, y, size, low, high):
+        e = thread_index()
+        if e < u32(size):
+            if single:
+                words = block_of(state, e, 4)
+                word = pick(words, i32(e & u32(3)))
+                unit = f64(i64(word >> u64(8))) * f64(2.0**-24)
+            else:
+                words = block_of(state, e, 2)
+                i = i32(u32(e & u32(1)) * u32(2))
+                bits = (pick(words, i) << u64(21)) ^ (pick(words, i + 1) >> u64(11))
+                unit = f64(i64(bits)) * f64(2.0**-53)
+            y[e] = low + unit * (high - low)
+
+    return uniform, (vector(u64), vector(kind), i32, f64, f64)
+
+
+def uniform(state: Any, y: Any, low: float, high: float) -> None:
+    """y uniform in [low, high): 24 random bits in float32, 53 in float64"""
+    uniform_numbers(of(y.dtype))(blocks_for(y.size, BLOCK), state, y, y.size, low, high)
+    advance(0)(1, state, -(-y.nbytes // 16))
+
+
+@variants((f32,), (f64,), double=True)
+def normal_numbers(kind: Any) -> tuple[Any, ...]:
+    """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
+
+    def normal(state, y, size, mean, std):
+        e = thread_index()
+        if e < u32(size):
+            words = block_of(state, e, 4)
+            i = i32(e & u32(2))
+            u = f64(i64(pick(words, i) + u64(1))) * f64(2.0**-32)  # in (0, 1]
+            v = f64(i64(pick(words, i + 1))) * f64(2.0**-31)  # in turns of pi
+            radius = functions.sqrt(f64(-2) * functions.log(u))
+            turn = functions.cospi(v) if e & u32(1) == u32(0) else functions.sinpi(v)
+            y[e] = mean + std * radius * turn
+
+    return normal, (vector(u64), vector(kind), i32, f64, f64)
+
+
+def normal(state: Any, y: Any, mean: float, std: float) -> None:
+    """y normal, by Box and Muller: sqrt(-2 ln u) times cos and sin of 2 pi v"""
+    normal_numbers(of(y.dtype))(blocks_for(y.size, BLOCK), state, y, y.size, mean, std)
+    advance(0)(1, state, -(-y.size // 4))
+
+
+@variants((0,), long_division=True)
+def whole_numbers(_: int) -> tuple[Any, ...]:
+    """y an integer from low to low + span - 1, of 64 random bits"""
+
+    def integers(state, y, size, low, span):
+        e = thread_index()
+        if e < u32(size):
+            words = block_of(state, e, 2)
+            i = i32(u32(e & u32(1)) * u32(2))
+            bits = (pick(words, i) << u64(HALF)) ^ pick(words, i + 1)
+            y[e] = low + i64(bits % span)
+
+    return integers, (vector(u64), vector(i64), i32, i64, u64)
+
+
+def integers(state: Any, y: Any, low: int, high: int) -> None:
+    """y an integer from low to high - 1, of 64 random bits"""
+    span = np.uint64((high - low) % 2**64)
+    whole_numbers(0)(blocks_for(y.size, BLOCK), state, y, y.size, np.int64(low), span)
+    advance(0)(1, state, -(-y.size // 2))
+
+
+@variants((f32,), (f64,))
+def drop(kind: Any) -> tuple[Any, ...]:
+    """mask = whether a draw is `limit` or more; y = mask x scale, NaN for NaN"""
+
+    def dropout(x, state, y, mask, size, limit, scale):
+        e = thread_index()
+        if e < u32(size):
+            words = block_of(state, e, 4)
+            kept = pick(words, i32(e & u32(3))) >= limit
+            mask[e] = kept
+            y[e] = x[e] * (scale if kept else kind(0))
+
+    arrays = vector(kind), vector(u64), vector(kind), vector(boolean)
+    return dropout, (*arrays, i32, u64, kind)
+
+
+def dropout(x: Any, state: Any, y: Any, mask: Any, p: float) -> None:
+    """mask = whether a draw is p or more; y = mask x / (1 - p), NaN for NaN"""
+    limit = np.uint64(p * 2.0**32)
+    blocks = blocks_for(y.size, BLOCK)
+    drop(of(x.dtype))(blocks, x, state, y, mask, y.size, limit, _scale(p))
+    advance(0)(1, state, -(-y.size // 4))
+
+
+def _scale(p: float) -> float:
+    return 1 / (1 - p) if p < 1 else 0
+
+
+@variants((f32,), (f64,))
+def drop_grad(kind: Any) -> tuple[Any, ...]:
+    """gx = mask gy scale"""
+
+    def dropout_grad(gy, mask, gx, size, scale):
+        e = thread_index()
+        if e < u32(size):
+            gx[e] = gy[e] * (scale if mask[e] else kind(0))
+
+    return dropout_grad, (vector(kind), vector(boolean), vector(kind), i32, kind)
+
+
+def dropout_grad(gy: Any, mask: Any, gx: Any, p: float) -> None:
+    """gx = mask gy / (1 - p)"""
+    blocks = blocks_for(gx.size, BLOCK)
+    drop_grad(of(gx.dtype))(blocks, gy, mask, gx, gx.size, _scale(p))

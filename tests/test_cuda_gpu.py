@@ -1,0 +1,74 @@
+"""On a GPU: what the other tests of the device "cuda" compare without one. It has not been run yet.
+
+python -m pytest -m gpu tests/test_cuda_gpu.py
+"""
+
+import copy
+
+import numpy as np
+import pytest
+
+import minitorch_cnn as torch
+import minitorch_cnn.nn.functional as F
+from minitorch_cnn import optim
+from minitorch_cnn.kernels.cuda import driver
+from minitorch_cnn.vision import models
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(
+        bool(driver.missing()) or driver.SIMULATED, reason="there is no GPU that can be used"
+    ),
+]
+
+SHAPES = [
+    # batch, in, out, size, kernel, stride, padding, dilation, groups
+    (2, 3, 6, 32, 5, 1, 0, 1, 1),
+    (3, 64, 128, 28, 3, 1, 1, 1, 1),
+    (64, 128, 512, 28, 3, 1, 1, 1, 1),
+    (2, 8, 8, 15, 3, 2, 1, 2, 4),
+    (2, 32, 32, 14, 3, 1, 1, 1, 32),
+    (2, 5, 7, 9, 1, 1, 0, 1, 1),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_convolution_and_its_gradients(shape):
+    n, c, o, size, kernel, stride, padding, dilation, groups = shape
+    torch.manual_seed(0)
+    x, w = torch.randn(n, c, size, size), torch.randn(o, c // groups, kernel, kernel)
+    b = torch.randn(o)
+    found = []
+    for device in ("cpu", "cuda"):
+        leaves = [t.to(device).requires_grad_() for t in (x, w, b)]
+        y = F.conv2d(*leaves, stride, padding, dilation, groups)
+        y.sin().sum().backward()
+        found.append([y.detach(), *[t.grad for t in leaves]])
+    for here, there in zip(*found, strict=True):
+        a = here.numpy()
+        np.testing.assert_allclose(there.cpu().numpy(), a, rtol=1e-4, atol=1e-4 * np.abs(a).max())
+
+
+def test_the_notebook_net_learns_alike_and_in_equal_bits():
+    torch.manual_seed(0)
+    net, x, labels = models.NotebookNet(), torch.randn(8, 3, 32, 32), torch.arange(8)
+    twins = [copy.deepcopy(net).to("cuda") for _ in range(2)]
+    for model in (net, *twins):
+        optimizer, device = optim.Adam(model.parameters(), lr=1e-3), model.fc1.weight.device
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x.to(device)), labels.to(device)).backward()
+            optimizer.step()
+    for p, q, again in zip(net.parameters(), *[t.parameters() for t in twins], strict=True):
+        np.testing.assert_allclose(q.detach().cpu().numpy(), p.detach().numpy(), atol=1e-4)
+        np.testing.assert_array_equal(q.detach().cpu().numpy(), again.detach().cpu().numpy())
+
+
+def test_memory_returns_to_the_driver():
+    x = torch.ones(1 << 20, device="cuda")
+    assert float(x.sum()) == 1 << 20
+    del x
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() == torch.cuda.memory_allocated()
+    free, total = torch.cuda.mem_get_info()
+    assert 0 < free <= total

@@ -1,0 +1,115 @@
+"""Training on the device "cuda" without a GPU: the same steps as on the CPU."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import minitorch_cnn as torch
+import minitorch_cnn.nn.functional as F
+from minitorch_cnn import nn, optim
+from minitorch_cnn.device import observe
+from minitorch_cnn.kernels.cuda import buffer, driver
+from minitorch_cnn.vision import models
+
+from .cuda_device import needs_numba_cuda, stand_in
+
+pytestmark = [needs_numba_cuda, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+
+
+@pytest.fixture(autouse=True)
+def device():
+    with stand_in():
+        yield
+
+
+class Small(nn.Module):
+    """A layer of each kind, so small that the simulator is done with it in seconds."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 2, 3, padding=1, bias=False)  # the norm would take it off
+        self.norm = nn.BatchNorm2d(2)
+        self.conv2 = nn.Conv2d(2, 2, 3, groups=2)
+        self.drop = nn.Dropout(0.3)
+        self.fc1 = nn.Linear(2, 3)
+        self.fc2 = nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.norm(self.conv1(x))), 2)
+        x = self.drop(F.relu(self.conv2(x)))
+        return self.fc2(F.gelu(self.fc1(torch.flatten(x, 1))))
+
+
+def train(net, x, labels, make, steps):
+    optimizer = make(net.parameters())
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return losses
+
+
+def assert_same(net, twin, tolerance=1e-5):
+    for (name, t), other in zip(net.state_dict().items(), twin.state_dict().values(), strict=True):
+        assert other.device.type == "cuda"
+        a, b = t.numpy(), other.cpu().numpy()
+        np.testing.assert_allclose(b, a, rtol=0, atol=tolerance, err_msg=name)
+
+
+MAKERS = {
+    "adam": lambda p: optim.Adam(p, lr=1e-3),
+    "adamw, amsgrad": lambda p: optim.AdamW(p, lr=1e-3, amsgrad=True),
+    "sgd with momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+}
+
+
+@pytest.mark.parametrize("name", list(MAKERS)[: 1 if driver.SIMULATED else None])
+def test_a_small_net_learns_alike(name):
+    torch.manual_seed(3)
+    net, x, labels = Small(), torch.randn(2, 1, 6, 6), torch.tensor([2, 0])
+    twin = copy.deepcopy(net).to("cuda")
+    there = x.to("cuda"), labels.to("cuda")
+    steps = 1 if driver.SIMULATED else 3
+    torch.manual_seed(5)
+    losses = train(net, x, labels, MAKERS[name], steps)
+    torch.manual_seed(5)  # the same seed drops the same elements
+    twins = train(twin, *there, MAKERS[name], steps)
+    np.testing.assert_allclose([t.item() for t in twins], [t.item() for t in losses], rtol=1e-5)
+    assert_same(net, twin)
+
+
+@pytest.mark.skipif(driver.SIMULATED, reason="it would take the simulator an hour")
+def test_a_step_of_the_notebook_net_is_the_cpus():
+    torch.manual_seed(0)
+    net, x, labels = models.NotebookNet(), torch.randn(2, 3, 32, 32), torch.tensor([3, 1])
+    twin = copy.deepcopy(net).to("cuda")
+    there = x.to("cuda"), labels.to("cuda")
+    launches = []
+    train(net, x, labels, MAKERS["adam"], 1)
+    before, waits = observe(lambda device, name, *_: launches.append((device.type, name))), 0
+    try:
+        waits = buffer.downloads
+        train(twin, *there, MAKERS["adam"], 1)
+        assert buffer.downloads == waits, "the host waited within a step"
+    finally:
+        observe(before)
+    assert {kind for kind, _ in launches} == {"cuda"}
+    assert_same(net, twin)
+    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(q.grad.cpu().numpy(), p.grad.numpy(), rtol=0, atol=1e-5)
+
+
+def test_the_same_bits_each_time():
+    torch.manual_seed(1)
+    net, x, labels = Small(), torch.randn(2, 1, 6, 6), torch.tensor([1, 2])
+    found = []
+    for _ in range(2):
+        twin = copy.deepcopy(net).to("cuda")
+        torch.manual_seed(2)
+        train(twin, x.to("cuda"), labels.to("cuda"), MAKERS["adam"], 1)
+        found.append([p.detach().cpu().numpy().tobytes() for p in twin.parameters()])
+    assert found[0] == found[1]
