@@ -114,7 +114,6 @@ from .ops.compare import ge as ge
 from .ops.compare import ge as greater_equal
 from .ops.compare import gt as greater
 from .ops.compare import gt as gt
-from .ops.compare import is_nonzero as is_nonzero
 from .ops.compare import isclose as isclose
 from .ops.compare import isfinite as isfinite
 from .ops.compare import isin as isin
