@@ -6,9 +6,6 @@ and what `repr` shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
-
 from ..device import Device
 from ..dtypes import DType
 from ..ops.creation import empty
@@ -16,6 +13,7 @@ from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .module import Module
+from .option_layer import OptionLayer
 from .parameter import Parameter
 
 __all__ = [
@@ -50,19 +48,8 @@ __all__ = [
 ]
 
 
-class _Activation(Module):
-    """A function of one tensor, whose options are the module's attributes."""
-
-    function: ClassVar[Callable[..., Tensor]]
-    """Static method: function(input, **options)"""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self.__dict__.update(options)
-        self._options = tuple(options)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self.function(input, **{name: getattr(self, name) for name in self._options})
+class _Activation(OptionLayer):
+    """A function of each element; `repr` shows all options, of `inplace` only that it is so."""
 
     def extra_repr(self) -> str:
         shown = [name for name in self._options if name != "inplace"]
@@ -76,7 +63,7 @@ class _Plain(_Activation):
     def __init__(self) -> None:
         super().__init__()
 
-    def forward(self, input: Tensor) -> Tensor:  # as above, faster
+    def forward(self, input: Tensor) -> Tensor:  # without options, which cost time
         return self.function(input)
 
 
@@ -86,7 +73,7 @@ class _InPlace(_Activation):
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
 
-    def forward(self, input: Tensor) -> Tensor:  # as above, faster
+    def forward(self, input: Tensor) -> Tensor:  # without a dict of options, which costs time
         return self.function(input, self.inplace)
 
 
