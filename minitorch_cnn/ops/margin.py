@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from .. import dtypes
 from ..tensor import Tensor
-from .activation import logsigmoid, relu
+from .activation import logsigmoid, relu, softplus
 from .compare import minimum, where
 from .creation import arange
 from .distance import pairwise_distance
@@ -45,6 +46,15 @@ def hinge_embedding_loss(
     check_reduction(reduction)
     far = where(target != 1, (margin - input).clamp(min=0), 0.0)
     return reduced(far + where(target != -1, input, 0.0), reduction)
+
+
+def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """ln(1 + e^(-target input)), for targets of 1 and -1; without overflow.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
+    """
+    require_floating("soft_margin_loss", input)
+    return reduced(softplus(-target * input, threshold=math.inf), reduction)
 
 
 def cosine_embedding_loss(
