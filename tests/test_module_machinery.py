@@ -1,6 +1,7 @@
 """Module's hooks, state and members: each story is played here and in PyTorch, and told alike."""
 
 import copy
+import importlib
 import pickle
 from collections import OrderedDict
 
@@ -441,6 +442,21 @@ def test_gumbel_softmax_draws_in_proportion():
     assert bool(((draws.mean(0) - expected).abs() < 0.02).all())
     soft = mt.nn.functional.gumbel_softmax(logits[:3].clone().requires_grad_(), tau=0.5)
     assert mt.allclose(soft.sum(1), mt.ones(3))
+
+
+def test_files_of_nn_have_pytorchs_names():
+    torch = pytest.importorskip("torch")
+    for name, file in mt.nn.modules.FILES.items():
+        assert importlib.import_module(f"minitorch_cnn.nn.modules.{name}") is file
+        for member in getattr(getattr(torch.nn.modules, name), "__all__", []):
+            if hasattr(mt.nn, member) and not member.startswith("Lazy"):
+                assert getattr(file, member) is getattr(mt.nn, member)
+    for name in ("_single", "_pair", "_triple", "_quadruple"):
+        for value in (3, (1, 2), [4, 5], "same"):
+            ours, theirs = (getattr(t.nn.modules.utils, name)(value) for t in (mt, torch))
+            assert ours == theirs
+    assert issubclass(mt.nn.Conv2d, mt.nn.modules.conv._ConvNd)
+    assert issubclass(mt.nn.BatchNorm2d, mt.nn.modules.batchnorm._BatchNorm)
 
 
 @pytest.mark.parametrize(
