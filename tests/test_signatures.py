@@ -55,3 +55,23 @@ def test_arguments_are_pytorchs(room, name):
     for (_, default), (_, wanted_default) in zip(ours, expected, strict=True):
         assert str(default) == str(wanted_default)
     assert legacy or keywords == their_keywords
+
+
+CLASSES = ["Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"]
+CLASSES += ["Embedding", "Conv2d", "BatchNorm2d"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_arguments_of_methods_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    cls, theirs = getattr(mt.nn, name), getattr(torch.nn, name)
+    for method in dir(cls):
+        wanted = getattr(theirs, method, None)
+        if method.startswith("_") or not callable(wanted) or method in ("forward", "extend"):
+            continue
+        ours, keywords = parameters(getattr(cls, method)) or ([], [])
+        expected, their_keywords = parameters(wanted) or ([], [])
+        if expected or their_keywords:
+            assert (method, [n for n, _ in ours]) == (method, [n for n, _ in expected])
+            assert [str(d) for _, d in ours] == [str(d) for _, d in expected]
+            assert keywords == their_keywords

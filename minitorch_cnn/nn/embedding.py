@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..autograd import no_grad
 from ..device import Device
 from ..dtypes import DType
@@ -102,8 +100,16 @@ class Embedding(Module):
         return ", ".join(parts)
 
     @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, **options: Any) -> Embedding:
-        """A layer with this table, which is learnt unless `freeze`; options are the constructor's.
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+    ) -> Embedding:
+        """A layer with this table, which is learnt unless `freeze`; otherwise as the constructor.
 
         >>> import minitorch_cnn as torch
         >>> table = torch.nn.Embedding.from_pretrained(torch.eye(2))
@@ -115,4 +121,5 @@ class Embedding(Module):
                 f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.dim()}"
             )
         rows, columns = embeddings.shape
-        return cls(rows, columns, _weight=embeddings, _freeze=freeze, **options)
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        return cls(rows, columns, *options, _weight=embeddings, _freeze=freeze)

@@ -388,9 +388,9 @@ class Module:
             if module is not None:
                 yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        for _, module in self.named_modules():
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it, each once if `remove_duplicate`."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -508,7 +508,7 @@ class Module:
                         module._buffers[name] = fn(buffer)
         return self
 
-    def to_empty(self: Self, *, device: str | Device | None = None, recurse: bool = True) -> Self:
+    def to_empty(self: Self, *, device: str | Device | None, recurse: bool = True) -> Self:
         """Move parameters and buffers to a device without their values."""
         return self._apply(lambda t: empty_like(t, device=device), recurse)
 
