@@ -240,6 +240,7 @@ TESTED_ELSEWHERE = {
     "random.choose_distinct": "test_random.py",
     "random.normal": "test_random.py",
     "random.integers": "test_random.py",
+    "random.streams": "test_transforms.py",
     "optim.sgd": "test_optim.py",
     "optim.adam": "test_optim.py",
     "matmul.product": "test_conv_paths.py",  # what conv2d has of it
