@@ -105,6 +105,8 @@ REFUSED = {
     "median of nothing": (lambda t: t.median(ones(t, 2, 0), 1), IndexError, "1"),
     "mode of nothing": (lambda t: t.mode(ones(t, 2, 0), 1), (RuntimeError, IndexError), "1"),
     "quantile 2": (lambda t: t.quantile(ones(t, 2), 2.0), RuntimeError, "0 and 1|range"),
+    "quantiles 2": (lambda t: t.quantile(ones(t, 2), ones(t, 2) * 2), RuntimeError, "2|range"),
+    "quantile nan": (lambda t: t.quantile(ones(t, 2), NAN), RuntimeError, "nan|range"),
     "quantile integers": (
         lambda t: t.quantile(whole(t, 2), 0.5),
         RuntimeError,

@@ -341,7 +341,8 @@ def _quantile(
             f"{name}: q must be a number or a vector of {input.dtype}, not of {fractions.dtype} "
             f"and shape {list(fractions.shape)}"
         )
-    if not bool(((fractions >= 0) & (fractions <= 1)).all()):
+    inside = ((q >= 0) & (q <= 1)).all() if isinstance(q, Tensor) else 0 <= q <= 1
+    if not inside:
         raise RuntimeError(f"{name}: q must lie between 0 and 1, not {fractions.tolist()}")
     if input.numel() == 0:
         raise RuntimeError(f"{name}: the input has no elements")
