@@ -1,5 +1,7 @@
 """Iterable and combined datasets, weighted samplers, and all that concerns a loader's workers."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -298,3 +300,22 @@ def test_options_that_contradict_each_other(data, options, match):
 def test_a_timeout_needs_workers():
     with pytest.raises(ValueError, match="needs workers"):
         iter(ours.DataLoader(range(2), timeout=1))
+
+
+def test_a_program_ends_while_persistent_workers_are_busy():
+    program = (
+        "import time\n"
+        "from minitorch_cnn.utils.data import DataLoader, Dataset\n"
+        "class Slow(Dataset):\n"
+        "    def __getitem__(self, index):\n"
+        "        if index: time.sleep(60)\n"
+        "        return index\n"
+        "    def __len__(self): return 9\n"
+        "loader = DataLoader(Slow(), num_workers=1, persistent_workers=True)\n"
+        "batches = iter(loader)\n"
+        "print(next(batches).item(), flush=True)\n"
+        "del batches\n"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")

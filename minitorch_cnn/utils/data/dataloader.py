@@ -154,7 +154,8 @@ class DataLoader:
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
         self._kept: list[Team] = []
-        weakref.finalize(self, _dismiss, self._kept)
+        # Not at the program's end, which need not wait for what they are doing.
+        weakref.finalize(self, _dismiss, self._kept).atexit = False
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and name in self.__dict__:
