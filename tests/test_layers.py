@@ -166,6 +166,51 @@ def test_dropout_scales_what_it_keeps_and_only_in_training():
     assert (layer.eval()(mt.ones(n)).numpy() == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("Dropout1d", (200, 50, 3)), ("Dropout2d", (200, 50, 3, 2))]
+)
+def test_channels_are_dropped_as_one(kind, shape):
+    mt.manual_seed(1)
+    y = getattr(nn, kind)(0.3)(mt.ones(shape)).numpy().reshape(200 * 50, -1)
+    assert (y == y[:, :1]).all()
+    kept = y[:, 0] != 0
+    np.testing.assert_allclose(y[kept], 1 / 0.7, rtol=1e-6)
+    assert abs(kept.mean() - 0.7) < 5 * np.sqrt(0.3 * 0.7 / kept.size)
+
+
+@pytest.mark.parametrize("kind", ["AlphaDropout", "FeatureAlphaDropout"])
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_alpha_dropout_keeps_mean_and_variance(kind, p):
+    mt.manual_seed(2)
+    x = mt.randn(500, 400, 2)
+    y = getattr(nn, kind)(p)(x).numpy()
+    assert abs(y.mean()) < 0.02
+    assert abs(y.var() - 1) < 0.03
+    values, counts = np.unique(y, return_counts=True)
+    share = counts.max() / y.size  # of the one value that is often there
+    assert abs(share - p) < 0.01
+    a = ((1.7580993408473766**2 * p + 1) * (1 - p)) ** -0.5
+    np.testing.assert_allclose(
+        values[counts.argmax()], -a * 1.7580993408473766 * (1 - p), rtol=1e-5
+    )
+    if kind == "FeatureAlphaDropout":
+        low = y == values[counts.argmax()]
+        assert (low[..., 0] == low[..., 1]).all()
+
+
+def test_rrelu_draws_slopes_from_its_range():
+    mt.manual_seed(3)
+    x = mt.full((10_000,), -2.0, requires_grad=True)
+    y = nn.RReLU(0.2, 0.6)(x)
+    y.sum().backward()
+    slopes = y.detach().numpy() / -2
+    assert slopes.min() >= 0.2 * (1 - 1e-6)
+    assert slopes.max() <= 0.6 * (1 + 1e-6)
+    assert abs(slopes.mean() - 0.4) < 0.01
+    np.testing.assert_allclose(x.grad.numpy(), slopes, rtol=1e-6)
+    assert nn.RReLU(0.2, 0.6).eval()(mt.tensor([-2.0])).item() == pytest.approx(-0.8)
+
+
 @pytest.mark.parametrize("momentum", [0.1, 1.0, 0.0, None])
 def test_batch_norm_tracks_running_statistics(pytorch, momentum):
     ours, theirs = nn.BatchNorm2d(3, momentum=momentum), None
