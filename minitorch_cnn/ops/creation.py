@@ -482,7 +482,9 @@ def randperm(
     keys = _random("random.integers", _empty((n,), dtypes.int64, device), generator, 0, 2**63 - 1)
     order = np.argsort(keys._host(), kind="stable")
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
-    return cast(wrap(order, dtypes.int64, keys.device), kind).requires_grad_(requires_grad)
+    return cast(wrap(order, dtypes.int64, as_device("cpu")).to(keys.device), kind).requires_grad_(
+        requires_grad
+    )
 
 
 @method("uniform_")

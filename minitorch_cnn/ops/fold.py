@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numpy.lib.stride_tricks import as_strided
-
 from ..autograd.op import Op, Result, View
 from ..tensor import Tensor
 from .convert import clone, contiguous
 from .pad import pad
 from .shape import reshape
 from .sides import Pair, pair
+from .strided import with_strides
 
 
 class Patches(View):
@@ -22,7 +21,9 @@ class Patches(View):
     def view(buffer: Any, *, count: Pair, kernel_size: Pair, stride: Pair, dilation: Pair) -> Any:
         n, c, r, s = buffer.strides
         steps = (n, c, r * dilation[0], s * dilation[1], r * stride[0], s * stride[1])
-        return as_strided(buffer, (*buffer.shape[:2], *kernel_size, *count), steps, writeable=False)
+        shown = with_strides(buffer, (*buffer.shape[:2], *kernel_size, *count), steps)
+        shown.flags.writeable = False  # one element at many places
+        return shown
 
     def grad_x(self, gy: Tensor) -> Tensor:
         options = {"stride": self.attrs["stride"], "dilation": self.attrs["dilation"]}

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.op import Op, Result
+from ..device import cpu
 from ..tensor import Tensor, method, wrap
 from . import return_types
 from .compare import isnan, where
@@ -482,10 +483,10 @@ def unique_consecutive(
 def _with_counts(
     input: Tensor, values: Any, inverse: Any, counts: Any, return_inverse: bool, return_counts: bool
 ) -> Any:
-    found = [wrap(np.ascontiguousarray(values), input.dtype, input.device)]
+    found = [wrap(np.ascontiguousarray(values), input.dtype, cpu).to(input.device)]
     for wanted, array in ((return_inverse, inverse), (return_counts, counts)):
         if wanted:
-            found.append(as_tensor(np.asarray(array, np.int64)))
+            found.append(as_tensor(np.asarray(array, np.int64), device=input.device))
     return found[0] if len(found) == 1 else tuple(found)
 
 

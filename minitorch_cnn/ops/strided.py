@@ -16,6 +16,13 @@ from .shape import dimension as _dimension
 from .shape import movedim, reshape
 
 
+def with_strides(buffer: Any, size: Any, strides: Any) -> Any:
+    """A buffer's memory from its first element on, with other sizes and strides, of bytes."""
+    if isinstance(buffer, np.ndarray):
+        return np.lib.stride_tricks.as_strided(buffer, size, strides)
+    return buffer.as_strided(size, strides)
+
+
 class Windows(View):
     """y[.., i, .., k] = x[.., i step + k, ..]"""
 
@@ -38,7 +45,7 @@ class Strided(View):
     @staticmethod
     def view(buffer: Any, *, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
         strides = [s * buffer.itemsize for s in stride]
-        shown = np.lib.stride_tricks.as_strided(buffer.reshape(-1)[offset:], size, strides)
+        shown = with_strides(buffer.reshape(-1)[offset:], size, strides)
         if any([n > 1 and s == 0 for n, s in zip(size, stride)]):
             shown.flags.writeable = False  # one element at many places, as of what was expanded
         return shown

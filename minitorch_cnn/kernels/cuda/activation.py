@@ -155,6 +155,7 @@ operation("sigmoid_grad", _sigmoid_grad)
 operation("tanh", lambda kind: lambda x: functions.tanh(x))
 operation("tanh_grad", _tanh_grad)
 operation("erf", lambda kind: lambda x: functions.erf(x))
+operation("erfc", lambda kind: lambda x: functions.erfc(x))
 operation("gelu", _gelu)
 operation("gelu_grad", _gelu_grad)
 operation("gelu_tanh", _gelu_tanh)
@@ -251,6 +252,11 @@ def tanh_grad(gy: Any, y: Any, gx: Any) -> None:
 def erf(x: Any, y: Any) -> None:
     """y = 2/sqrt(pi) integral from 0 to x of e^(-t^2)"""
     run("erf", x, y)
+
+
+def erfc(x: Any, y: Any) -> None:
+    """y = 1 - erf(x)"""
+    run("erfc", x, y)
 
 
 def gelu(x: Any, y: Any) -> None:

@@ -147,10 +147,22 @@ class Buffer:
         """With two dimensions exchanged."""
         return Buffer(self.block, self._layout.swapaxes(a, b))
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Buffer":
+        """The elements that two of its dimensions number alike."""
+        return Buffer(self.block, self._layout.diagonal(offset, axis1, axis2))
+
+    def view(self, dtype: Any) -> "Buffer":
+        """The same bytes as elements of another type."""
+        return Buffer(self.block, self._layout.view(dtype))
+
+    def as_strided(self, shape: Any, strides: Any) -> "Buffer":
+        """From its first element on, in another shape and with other strides, of bytes."""
+        return Buffer(self.block, np.lib.stride_tricks.as_strided(self._layout, shape, strides))
+
     def __array_function__(self, function: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
         layouts = [a._layout if isinstance(a, Buffer) else a for a in args]
-        if function is np.broadcast_to:
-            return Buffer(self.block, np.broadcast_to(*layouts, **kwargs))
+        if function in (np.broadcast_to, np.lib.stride_tricks.sliding_window_view):
+            return Buffer(self.block, function(*layouts, **kwargs))
         if function is np.may_share_memory:
             return np.may_share_memory(*layouts, **kwargs)
         return NotImplemented

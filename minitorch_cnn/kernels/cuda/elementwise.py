@@ -6,9 +6,12 @@ divided by zero gives some integer: to refuse it would take reading the divisor 
 
 import builtins
 import itertools
+import math
 from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from . import functions
 from .functions import place, rounded, thread_index
@@ -146,6 +149,63 @@ def _pow(kind):
     return power
 
 
+def _fmod(kind):
+    if kind in (f32, f64):
+        return lambda a, b: functions.fmod(a, b)
+
+    def rest(a, b):
+        r = a % b
+        return r - b if r != 0 and (r < 0) != (a < 0) else r
+
+    return rest
+
+
+def _shift(left):
+    def make(kind):
+        if kind in (f32, f64, boolean):
+            return lambda a, b: a
+        bits, lowest = np.iinfo(str(kind)).bits, kind(0)
+
+        def to_left(a, b):
+            return kind(a << b) if b >= lowest and b < bits else kind(0)
+
+        def to_right(a, b):
+            over = kind(-1) if a < lowest else kind(0)
+            return kind(a >> b) if b >= lowest and b < bits else over
+
+        return to_left if left else to_right
+
+    return make
+
+
+def _logaddexp(base):
+    scale = math.log(base)
+
+    def make(kind):
+        def f(a, b):
+            distance = builtins.abs(a - b)
+            if distance != distance:  # NaN, or equal infinities
+                return a + b if a != b else a
+            top = a if a > b else b
+            return top + functions.log1p(functions.exp(-distance * kind(scale))) / kind(scale)
+
+        return f
+
+    return make
+
+
+def _xlogy(kind):
+    return lambda a, b: kind(0) if a == kind(0) and b == b else a * functions.log(b)
+
+
+def _lerp(kind):
+    def f(a, b, w):
+        step = b - a
+        return a + w * step if builtins.abs(w) < kind(0.5) else b - (kind(1) - w) * step
+
+    return f
+
+
 def _same(function: Any) -> Callable[[Any], Any]:
     return lambda kind: function
 
@@ -204,6 +264,29 @@ operation("maximum", _same(lambda a, b: a if a > b or a != a else b))
 operation("minimum", _same(lambda a, b: a if a < b or a != a else b))
 operation("clamp", lambda kind: _clamp)
 operation("where", _same(lambda condition, a, b: a if condition else b))
+operation("exp2", lambda kind: lambda x: functions.power(kind(2), x))
+operation("tan", _same(lambda x: functions.tan(x)))
+operation("asin", _same(lambda x: functions.asin(x)))
+operation("acos", _same(lambda x: functions.acos(x)))
+operation("sinh", _same(lambda x: functions.sinh(x)))
+operation("cosh", _same(lambda x: functions.cosh(x)))
+operation("asinh", _same(lambda x: functions.asinh(x)))
+operation("acosh", _same(lambda x: functions.acosh(x)))
+operation("atanh", _same(lambda x: functions.atanh(x)))
+operation("atan2", _same(lambda a, b: functions.atan2(a, b)))
+operation("hypot", _same(lambda a, b: functions.hypot(a, b)))
+operation("logaddexp", _logaddexp(math.e))
+operation("logaddexp2", _logaddexp(2))
+operation("copysign", _same(lambda a, b: functions.copysign(a, b)))
+operation("signbit", lambda kind: lambda x: functions.copysign(kind(1), x) < kind(0), truth=True)
+operation("fmax", _same(lambda a, b: a if a >= b or b != b else b))
+operation("fmin", _same(lambda a, b: a if a <= b or b != b else b))
+operation("fmod", _fmod, kinds=(f32, i64))
+operation("left_shift", _shift(True), kinds=(i64,))
+operation("right_shift", _shift(False), kinds=(i64,))
+operation("xlogy", _xlogy)
+operation("logit", lambda kind: lambda x: functions.log(x / (kind(1) - x)))
+operation("lerp", _lerp)
 operation("fill", _same(lambda c: c[0]), constant=True, kinds=(f32, i64, boolean))
 
 
@@ -217,13 +300,16 @@ def _examples() -> list[tuple[Any, ...]]:
     return [*found, *[("copy", (a,), b) for a, b in casts if a is not b]]
 
 
-# Beyond the first turns, sin and cos reduce their argument with an array of its bits. Powers, rests
+SLOW = ("sin", "cos", "tan")
+
+
+# Beyond the first turns, these reduce their argument with an array of its bits. Powers, rests
 # and quotients of int64 are of 64 bits.
 @variants(
     _examples,
-    double=lambda name, kinds, result: name in ("sin", "cos") or f64 in kinds,
+    double=lambda name, kinds, result: name in SLOW or f64 in kinds,
     long_division=lambda name, kinds, result: i64 in kinds,
-    local=lambda name, kinds, result: name in ("sin", "cos"),
+    local=lambda name, kinds, result: name in SLOW,
 )
 def elementwise(name: str, kinds: tuple[Any, ...], result: Any) -> tuple[Any, ...]:
     """y = an operation on the operands' elements, by its name and the element types"""
@@ -341,6 +427,19 @@ sign = _unary("sign")
 floor_divide, trunc_divide = _binary("floor_divide"), _binary("trunc_divide")
 remainder, pow = _binary("remainder"), _binary("pow")
 maximum, minimum = _binary("maximum"), _binary("minimum")
+exp2, tan, asin, acos = _unary("exp2"), _unary("tan"), _unary("asin"), _unary("acos")
+sinh, cosh, asinh = _unary("sinh"), _unary("cosh"), _unary("asinh")
+acosh, atanh, signbit = _unary("acosh"), _unary("atanh"), _unary("signbit")
+atan2, hypot, copysign = _binary("atan2"), _binary("hypot"), _binary("copysign")
+logaddexp, logaddexp2 = _binary("logaddexp"), _binary("logaddexp2")
+fmax, fmin, fmod = _binary("fmax"), _binary("fmin"), _binary("fmod")
+left_shift, right_shift = _binary("left_shift"), _binary("right_shift")
+xlogy, logit = _binary("xlogy"), _unary("logit")
+
+
+def lerp(a: Any, b: Any, w: Any, y: Any) -> None:
+    """y = a + w (b - a) for |w| < 1/2, else the same number as b - (1 - w) (b - a)"""
+    run("lerp", a, b, w, y)
 
 
 def clamp(x: Any, low: Any, high: Any, y: Any) -> None:

@@ -36,7 +36,10 @@ if SIMULATED:
     exp, expm1, log, log1p = np.exp, np.expm1, np.log, np.log1p
     log2, log10, sin, cos = np.log2, np.log10, np.sin, np.cos
     atan, tanh, sqrt = np.arctan, np.tanh, np.sqrt
-    erf, power, fmod = math.erf, np.power, np.fmod
+    erf, erfc, power, fmod = math.erf, math.erfc, np.power, np.fmod
+    tan, asin, acos, atan2 = np.tan, np.arcsin, np.arccos, np.arctan2
+    sinh, cosh, asinh, acosh = np.sinh, np.cosh, np.arcsinh, np.arccosh
+    atanh, hypot, copysign = np.arctanh, np.hypot, np.copysign
     cospi: Function = lambda x: np.cos(np.pi * x)  # noqa: E731
     sinpi: Function = lambda x: np.sin(np.pi * x)  # noqa: E731
 else:
@@ -44,7 +47,10 @@ else:
     exp, expm1, log, log1p = compiled.exp, compiled.expm1, compiled.log, compiled.log1p
     log2, log10, sin, cos = compiled.log2, compiled.log10, compiled.sin, compiled.cos
     atan, tanh, sqrt = compiled.atan, compiled.tanh, compiled.sqrt
-    erf, power, fmod = compiled.erf, compiled.pow, compiled.fmod
+    erf, erfc, power, fmod = compiled.erf, compiled.erfc, compiled.pow, compiled.fmod
+    tan, asin, acos, atan2 = compiled.tan, compiled.asin, compiled.acos, compiled.atan2
+    sinh, cosh, asinh, acosh = compiled.sinh, compiled.cosh, compiled.asinh, compiled.acosh
+    atanh, hypot, copysign = compiled.atanh, compiled.hypot, compiled.copysign
     if cuda is not None:  # for float64 alone
         cospi, sinpi = cuda.libdevice.cospi, cuda.libdevice.sinpi
 

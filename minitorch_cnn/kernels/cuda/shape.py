@@ -108,3 +108,13 @@ def _flip_parts(x: Any, y: Any, dims: tuple[int, ...]) -> None:
     last = x.shape[0] - 1
     for i in range(x.shape[0]):
         flip(x[last - i if 0 in dims else i], y[i], inner)
+
+
+def add_patches(x: Any, y: Any, stride: tuple[int, int], dilation: tuple[int, int]) -> None:
+    """y[n,c,r,s] = sum of x[n,c,u,v,i,j] where r = i*sh+u*dh and s = j*sw+v*dw"""
+    fill(y, 0)
+    height, width = [(n - 1) * s + 1 for n, s in zip(x.shape[4:], stride)]
+    for u, v in np.ndindex(*x.shape[2:4]):  # a launch for each tap: they add to the same places
+        r, s = u * dilation[0], v * dilation[1]
+        part = y[:, :, r : r + height : stride[0], s : s + width : stride[1]]
+        run("add", part, x[:, :, u, v], part)
