@@ -308,7 +308,7 @@ def run_row(row):
 def test_the_table_runs_every_op_and_kernel(monkeypatch):
     ran, launched = set(), set()
     run_table(ran, launched, monkeypatch)
-    missing = {cls.__name__ for cls in concrete_ops() - ran}
+    missing = {cls.__name__ for cls in concrete_ops() - ran} - {"Transfer"}  # test_cuda_device.py
     assert not missing, f"ops that no row of the table runs: {sorted(missing)}"
     missing = kernels() - launched - set(TESTED_ELSEWHERE)
     assert not missing, f"kernels that no row of the table launches: {sorted(missing)}"
