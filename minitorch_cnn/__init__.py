@@ -399,6 +399,7 @@ from .ops.scatter import select_scatter as select_scatter
 from .ops.scatter import slice_scatter as slice_scatter
 from .ops.scatter import take as take
 from .ops.scatter import take_along_dim as take_along_dim
+from .ops.scatter import unravel_index as unravel_index
 from .ops.shape import adjoint as adjoint
 from .ops.shape import broadcast_shapes as broadcast_shapes
 from .ops.shape import broadcast_tensors as broadcast_tensors

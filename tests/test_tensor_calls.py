@@ -226,6 +226,7 @@ CALLS = {
     "take": lambda t: t.take(x(t), index=t.tensor([[0, -1]])),
     "take_along_dim": lambda t: t.take_along_dim(x(t), t.tensor([[0]]), dim=0),
     "take_along_dim all": lambda t: x(t).take_along_dim(t.tensor([5, 0])),
+    "unravel_index": lambda t: t.unravel_index(t.tensor([[0, 5], [7, 23]]), (2, 3, 4)),
     "put": lambda t: x(t).put(t.tensor([0, -1]), t.tensor([5.0, 6.0])),
     "fill_diagonal_ wrap": lambda t: t.zeros(7, 3).fill_diagonal_(1, wrap=True),
     "diagonal": lambda t: x(t, 2, 3, 4).diagonal(offset=-1, dim1=2, dim2=0),
@@ -536,6 +537,11 @@ REFUSED = {
     "take int32": (RuntimeError, lambda t: x(t).take(t.tensor([0]).int())),
     "put count": (IndexError, lambda t: x(t).put(t.tensor([0, 1]), t.ones(1))),
     "put far": (IndexError, lambda t: x(t).put(t.tensor([7]), t.ones(1))),
+    "unravel_index floats": (TypeError, lambda t: t.unravel_index(t.tensor([1.0]), (2, 3))),
+    "unravel_index -1": (
+        (ValueError, RuntimeError),
+        lambda t: t.unravel_index(t.tensor([1]), (-2, 3)),
+    ),
     "take_along_dim rank": (
         RuntimeError,
         lambda t: t.take_along_dim(x(t), t.tensor([0]), 0),

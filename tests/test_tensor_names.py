@@ -30,7 +30,7 @@ SPELLINGS = {
         normal ones ones_like promote_types rand rand_like randint randint_like randn randn_like
         randperm result_type row_stack scalar_tensor seed set_default_dtype set_printoptions
         set_rng_state stack tensor tril_indices triu_indices typename vstack zeros zeros_like
-        index_put_ fill_ zero_ detach_
+        index_put_ fill_ zero_ detach_ unravel_index
     """,
     "m": """
         apply_ backward bernoulli_ bool byte cauchy_ char contiguous copy_ cpu cuda data_ptr detach_
@@ -56,11 +56,14 @@ PROPERTIES = """
 
 LEFT_OUT = {
     "half bfloat16": "there are no 16-bit floating-point kernels: as methods they raise",
-    "resize_ resize_as_ set_ storage untyped_storage empty_strided": "there is no storage apart "
-    "from tensors, to grow or to be shared anew; `x.data = y` and as_strided do the rest",
+    "resize_ resize_as_ set_ storage untyped_storage empty_strided new_empty_strided": "tensors "
+    "have no storage that could grow or be shared anew; `x.data = y` and as_strided do the rest",
+    "as_strided_ as_strided_scatter index_reduce nonzero_static map2_ narrow_copy view_copy": "in "
+    "a line it is written with as_strided, scatter_reduce, nonzero, map_ or clone",
+    "unsafe_split unsafe_chunk unsafe_split_with_sizes": "split and chunk may be written already",
     "share_memory_ pin_memory is_pinned is_shared": "no memory is shared between processes",
-    "index_reduce": "scatter_reduce does it",
-    "complex polar view_as_complex real imag": "all numbers are real",
+    "complex polar view_as_complex view_as_real real imag conj": "all numbers are real",
+    "frombuffer from_file to_dlpack": "from_numpy, load and from_dlpack do it",
     "range": "deprecated for arange",
 }
 

@@ -92,13 +92,11 @@ def bernoulli(
     >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
+    out = empty(*input.shape, dtype=input.dtype, device=input.device)
     if p is not None:
-        return bernoulli_(
-            empty(*input.shape, dtype=input.dtype, device=input.device), p, generator=generator
-        )
+        return bernoulli_(out, p, generator=generator)
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"bernoulli: probabilities can't be of {input.dtype}")
-    out = empty(*input.shape, dtype=input.dtype, device=input.device)
     return _through(bernoulli_(out, input.detach(), generator=generator), input)
 
 

@@ -31,7 +31,7 @@ from .index import (
     take_at,
 )
 from .operands import broadcast_shape, cast, fitting, full_like_scalar, in_place, numpy_names
-from .shape import broadcast_tensors, dimension, expand, reshape, select, unsqueeze
+from .shape import broadcast_tensors, dimension, expand, reshape, select, sizes, unsqueeze
 
 # ---------------------------------------------------------------------- a vector of indices
 
@@ -80,6 +80,8 @@ def _require_same_type(name: str, x: Tensor, source: Tensor) -> None:
 
 def _require_slices(name: str, x: Tensor, d: int, index: Tensor, source: Tensor) -> None:
     """Refuse a source that is not x with as many slices of a dimension as there are indices."""
+    if x.ndim == 0 and index.numel() != 1:
+        raise IndexError(f"{name}: a tensor without dimensions has one slice, not {index.numel()}")
     shape, given, count = x._buffer.shape, source._buffer.shape, index._buffer.size
     if len(given) != len(shape) or given[:d] + given[d + 1 :] != shape[:d] + shape[d + 1 :]:
         raise RuntimeError(
@@ -154,6 +156,8 @@ def index_fill(
     """The input with one value in all slices that the indices name."""
     places, d = _places("index_fill", input, index, dim, negative=True)
     number = _filled_number("index_fill", value, input)
+    if places.numel() == 0:
+        return input if into is not None else clone(input)
     if input.ndim == 0:
         return copy_(input if into is not None else clone(input), number)
     return Put.apply(input, number, places, dims=(d,), into=into)
@@ -170,16 +174,18 @@ def _along(
     if index.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype}")
     shape = index._buffer.shape
+    if src is not None:
+        _require_same_type(name, x, src)
+    if index.numel() == 0:
+        return cast(index, dtypes.int64), d, src
     if index.ndim != x.ndim or (src is not None and src.ndim != x.ndim):
         raise RuntimeError(
             f"{name}: index and src must have the same number of dimensions as self, but got "
             f"{index.ndim} and {src.ndim if src is not None else x.ndim} for {x.ndim}"
         )
-    if src is not None:
-        _require_same_type(name, x, src)
     fits = all([n <= m for i, (n, m) in enumerate(zip(shape, x._buffer.shape)) if i != d])
     within = src is None or all([n <= m for n, m in zip(shape, src._buffer.shape)])
-    if index.numel() and not (fits and within):
+    if not (fits and within):
         raise RuntimeError(
             f"Expected index {list(shape)} to be no larger than self {list(x.shape)} apart from "
             f"dimension {d}"
@@ -191,16 +197,19 @@ def _along(
     return cast(index, dtypes.int64), d, src
 
 
-def _raised(x: Tensor) -> Tensor:
-    """A tensor without dimensions as one of a single element."""
-    return x if x.ndim else reshape(x, 1)
+def _raised(x: Any) -> Any:
+    """A tensor without dimensions as one of a single element; what is none as it is."""
+    return reshape(x, 1) if isinstance(x, Tensor) and x.ndim == 0 else x
+
+
+def _has_number(input: Tensor, index: Tensor) -> bool:
+    """Whether these are to be raised: a vector has an element without dimensions as its index."""
+    return input.ndim == 0 or (input.ndim == 1 and index.ndim == 0)
 
 
 def _put_along(x: Tensor, value: Tensor, index: Tensor, d: int, into: Tensor | None) -> Tensor:
     """x, but at the indices along a dimension the value."""
     shape = index._buffer.shape
-    if index.numel() == 0:
-        return clone(x) if into is None else into
     places = []
     for i, n in enumerate(shape):
         if i == d:
@@ -235,12 +244,13 @@ def scatter(
         raise TypeError("scatter: expected either src or value")
     if reduce is not None and reduce not in ("add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
-    if input.ndim == 0:
-        x = _raised(input)
-        parts = [_raised(t) if isinstance(t, Tensor) else t for t in (index, given)]
-        return _result(scatter(x, dim, *parts, reduce=reduce), input, into)
+    if _has_number(input, index):
+        parts = _raised(index), _raised(given)
+        return _result(scatter(_raised(input), dim, *parts, reduce=reduce), input, into)
     tensor = given if isinstance(given, Tensor) else None
     places, d, part = _along("scatter", input, dim, index, tensor)
+    if places.numel() == 0:
+        return clone(input) if into is None else into
     if part is None:
         part = _filled_number("scatter", given, input)
     if reduce is not None:
@@ -264,9 +274,11 @@ def scatter_add(
     """The input with `src` added at the indices along a dimension: the adjoint of `gather`."""
     if not isinstance(src, Tensor):
         raise TypeError(f"scatter_add: src must be a Tensor, not {type(src).__name__}")
-    if input.ndim == 0:
+    if _has_number(input, index):
         return _result(scatter_add(_raised(input), dim, _raised(index), _raised(src)), input, into)
     places, d, part = _along("scatter_add", input, dim, index, src)
+    if places.numel() == 0:
+        return clone(input) if into is None else into
     return add(input, PutAlongAdd.apply(part, places, dim=d, size=input._buffer.shape), into=into)
 
 
@@ -340,10 +352,12 @@ def scatter_reduce(
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
-    if input.ndim == 0:
+    if _has_number(input, index):
         parts = _raised(input), dim, _raised(index), _raised(src), reduce
         return _result(scatter_reduce(*parts, include_self=include_self), input, into)
     places, d, part = _along("scatter_reduce", input, dim, index, src)
+    if places.numel() == 0:
+        return clone(input) if into is None else into
     x = input
     if not include_self:
         start = full_like_scalar(_identity(reduce, x.dtype), x.dtype, x.device)
@@ -411,6 +425,25 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     tensor([4, 1])
     """
     return Take.apply(reshape(input, -1), _flat_places("take", input, index), dims=(0,))
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Indices that count all elements of a shape as one row, as an index for each dimension.
+
+    >>> import minitorch_cnn as torch
+    >>> torch.unravel_index(torch.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if indices.dtype.category != 1:
+        raise TypeError(f"unravel_index: expected integers as indices, not {indices.dtype}")
+    found: list[Tensor] = []
+    rest = indices
+    for n in reversed(sizes((shape,))):
+        if n < 0:
+            raise ValueError(f"unravel_index: {shape} is no shape: a size is negative")
+        found.insert(0, rest % n)
+        rest = rest // n
+    return tuple(found)
 
 
 @method("put")
