@@ -11,6 +11,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .device import Device
+from .random import generator_for
+
 __all__ = [
     "current_device",
     "device_count",
@@ -18,6 +21,8 @@ __all__ = [
     "get_device_capability",
     "get_device_name",
     "is_available",
+    "manual_seed",
+    "manual_seed_all",
     "max_memory_allocated",
     "max_memory_reserved",
     "mem_get_info",
@@ -52,6 +57,15 @@ def is_available() -> bool:
 def device_count() -> int:
     """How many GPUs tensors can live on: the first, if there is one."""
     return int(is_available())
+
+
+def manual_seed(seed: int) -> None:
+    """Seed what is drawn on the GPU. Without a GPU this does nothing, as in PyTorch."""
+    if is_available():
+        generator_for(Device("cuda")).manual_seed(seed)
+
+
+manual_seed_all = manual_seed
 
 
 def current_device() -> int:

@@ -126,8 +126,8 @@ def generator_for(device: Device) -> Generator:
 
 @contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
-    """Within this block draws do not touch the default generator: it goes on as if there had been
-    none. `devices` names further generators in PyTorch; here there is the one.
+    """Within this block draws do not touch the default generators: they go on as if there had been
+    none. `devices` says in PyTorch for which GPUs; here it is for all.
 
     >>> import minitorch_cnn as torch
     >>> before = torch.get_rng_state()
@@ -136,12 +136,12 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     >>> torch.equal(torch.get_rng_state(), before)
     True
     """
-    state = default_generator.get_state()
+    states = [(generator, generator.get_state()) for generator in _generators.values()]
     try:
         yield
     finally:
-        if enabled:
-            default_generator.set_state(state)
+        for generator, state in states if enabled else []:
+            generator.set_state(state)
 
 
 def manual_seed(seed: int) -> Generator:

@@ -37,3 +37,12 @@ def test_settings_can_be_made(monkeypatch):
         mt.set_float32_matmul_precision("highest")
     with pytest.raises(RuntimeError, match="'low'"):
         mt.set_float32_matmul_precision("low")
+
+
+def test_without_a_gpu_seeds_for_it_change_nothing():
+    if mt.cuda.is_available():
+        pytest.skip("there is a GPU")
+    state = mt.get_rng_state()
+    mt.cuda.manual_seed(3)
+    mt.cuda.manual_seed_all(3)
+    assert mt.equal(mt.get_rng_state(), state)
