@@ -4,6 +4,10 @@ All kernels for one generation of GPUs, and one variant of each for the others; 
 `python -m tests.cuda_report check`.
 """
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +16,9 @@ from minitorch_cnn.kernels.cuda.registry import FACTORIES, Kernel, Limits, f32, 
 
 from .cuda_device import needs_compiler
 from .cuda_report import CAPABILITIES, assemble, examples, table
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # benchmarks are not installed
+from bench import cuda_roofline
 
 pytestmark = [needs_compiler, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -51,6 +58,17 @@ def test_the_table_names_every_factory(monkeypatch):
     lines = table(MAIN).splitlines()
     assert len(lines) == 2 + 3
     assert lines[2].startswith("| matmul.strided(float32, 64x64) | 256 |")
+
+
+def test_the_roofline_is_an_estimate_of_every_pass(tmp_path, capsys):
+    cuda_roofline.main(["--quick", "--json", str(tmp_path / "rows.json")])
+    assert "none of it has run on a GPU" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert len(rows) == 2 * 2 * 3  # GPUs, layers, passes
+    for row in rows:
+        assert 0 < row["of_peak"] <= row["fused_share"] < 1 or row["bound"] == "memory"
+    conv2 = rows[0]
+    assert conv2["gflop"] == 2 * 64 * 10 * 10 * 16 * 6 * 25 / 1e9
 
 
 # What the gate must see
