@@ -139,7 +139,7 @@ def all_cnn(torch):
             x = F.relu(self.conv2(F.relu(self.conv1(x))))
             x_drop = F.dropout(x, 0.0, self.training)
             x = F.relu(self.conv4(F.relu(self.conv3(x_drop))))
-            x = F.relu(self.class_conv(F.relu(self.conv5(x))))
+            x = self.class_conv(F.relu(self.conv5(x)))
             pool_out = F.adaptive_avg_pool2d(x, 1)
             pool_out.squeeze_(-1)
             pool_out.squeeze_(-1)
