@@ -537,7 +537,7 @@ class Tensor:
         return out
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        values = type(self), self._host().copy(), self.requires_grad
+        values = type(self), self._host().copy(), self.requires_grad, self.device
         return _restore, values, getattr(self, "__dict__", None)
 
     if TYPE_CHECKING:  # bound by the ops
@@ -618,8 +618,13 @@ def legacy_buffer(args: tuple[Any, ...], dtype: DType) -> Any:
     return cpu.empty(args or (0,), dtype.numpy)
 
 
-def _restore(kind: type[Tensor], array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
+def _restore(
+    kind: type[Tensor], array: np.ndarray[Any, Any], requires_grad: bool, device: Device = cpu
+) -> Tensor:
     tensor = wrap(array, dtype_of(array), cpu, kind)
+    if device is not cpu:
+        tensor._buffer, tensor.device = device.empty(array.shape, array.dtype), device
+        launch(device, "shape.copy", array, tensor._buffer)
     tensor._requires_grad = requires_grad
     return tensor
 

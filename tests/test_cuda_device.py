@@ -1,5 +1,7 @@
 """Tensors on the device "cuda": memory, copies, and what is refused. Without a GPU."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -173,6 +175,15 @@ def test_gradients_pass_from_device_to_device(device):
     y.backward()
     assert x.grad.device.type == "cpu"
     np.testing.assert_array_equal(x.grad.numpy(), [1, 2, 3])
+
+
+@needs_numba_cuda
+def test_a_copy_stays_on_its_device(device):
+    x = torch.arange(3.0, device="cuda").requires_grad_()
+    for copied in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert str(copied.device) == "cuda:0"
+        assert copied.requires_grad
+        np.testing.assert_array_equal(copied.detach().cpu().numpy(), [0, 1, 2])
 
 
 @needs_numba_cuda
