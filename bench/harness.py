@@ -150,6 +150,7 @@ def measure(
     samples: list[list[float]] = [[] for _ in functions]
     for r in range(args.rounds):
         for i in (range(len(functions)), reversed(range(len(functions))))[r % 2]:
+            settle(functions[i])
             samples[i].append(seconds(functions[i], repeats[i]))
     row = Row(c.name, c.group, statistics.median(samples[0]) * 1e6)
     if len(samples) == 2:
@@ -175,6 +176,17 @@ def seconds(function: Callable[[], Any], repeats: int) -> float:
     for _ in range(repeats):
         function()
     return (time.perf_counter() - start) / repeats
+
+
+# How long threads that wait for work may keep a processor from others.
+SPIN = 0.01
+
+
+def settle(function: Callable[[], Any]) -> None:
+    """Call until the threads of what ran before sleep: each framework has threads of its own."""
+    end = time.perf_counter() + SPIN
+    while time.perf_counter() < end:
+        function()
 
 
 def _repeats(function: Callable[[], Any], sample: float) -> int:

@@ -63,8 +63,8 @@ def adjoint_axis(size, kernel, stride, padding, dilation):
 (
     COPIED, DOWN, ACROSS, ROWS, COLUMNS, ROW_STEP, COLUMN_STEP, TOP, LEFT,
     BLOCK, BLOCKS, ADVANCE, APART, PHASES, TERMS, POSITIONS, SOURCE_SIZE,
-    TERM_ENDS, STARTS, WEIGHTS, PLACE_ENDS, PLACES, TARGETS, SEEN, ROW_ENDS, VALID,
-) = range(26)  # fmt: skip
+    TERM_ENDS, STARTS, WEIGHTS, PLACE_ENDS, PLACES, TARGETS, SEEN, FIRSTS, LASTS, ROW_ENDS, VALID,
+) = range(28)  # fmt: skip
 
 
 SPARE = 64
@@ -83,6 +83,8 @@ class Geometry(NamedTuple):
     PLACE_ENDS   phase f has the positions from entry f up to entry f + 1
     PLACES       of a position, its place in the source
     TARGETS      of a position, its place in the block's rows of the target
+    FIRSTS       of a position, the first term whose source is not in the margin above or below,
+    LASTS        and the one after the last; all terms, where they are not in order of their rows
     SEEN         of a position, how many of its lanes the one before it has as well
     ROW_ENDS     [f, r]: how many positions of phase f are in the first r rows of a block
     VALID        of phase f, how many lanes of a position are in the target
@@ -101,6 +103,12 @@ def _padded(table):
     return np.append(table, np.repeat(table[-1:], SPARE))
 
 
+def _terms(by_channel, by_tap, by_kernel_row):
+    """The sums of a number for each channel and one for each tap, in the order of the terms."""
+    order = (1, 0, 2) if by_kernel_row else (0, 1, 2)
+    return (by_channel[:, :, None] + by_tap).transpose(order).ravel()
+
+
 @lru_cache(maxsize=512)
 def geometry(
     adjoint, channels, weight_step, source, target, kernel, stride, padding, dilation, lanes, block
@@ -111,6 +119,9 @@ def geometry(
     element of the target or, with `lanes` > 1, as many that are neighbours in the target and in the
     source; where a row does not end on a full number of them the last overlaps the one before.
     A block has about `block` rows.
+
+    The adjoint with `lanes` has its terms in the order of the kernel's rows: those that meet the
+    margin, which is wide then, can be left out. All others go channel by channel.
     """
     if adjoint:
         by_row, by_column = map(adjoint_axis, target, kernel, stride, padding, dilation)
@@ -139,6 +150,8 @@ def geometry(
         rows, columns = source
 
     starts, weights, term_ends = [], [], [0]
+    firsts, lasts = [], []
+    by_kernel_row = adjoint and lanes > 1
     places, targets, seen, place_ends, row_ends, valid = [], [], [], [0], [], []
     plane = rows * columns
     c = np.arange(channels)[:, None]
@@ -148,8 +161,8 @@ def geometry(
             v = np.flatnonzero(by_column.tap_phases == b)
             start = (by_row.planes[u] * across + by_column.planes[v]) * plane
             start += by_row.reaches[u] * columns + by_column.reaches[v]
-            starts.append((c * (down * across * plane) + start.ravel()).ravel())
-            weights.append((c * weight_step + (u * kernel[1] + v).ravel()).ravel())
+            starts.append(_terms(c * (down * across * plane), start, by_kernel_row))
+            weights.append(_terms(c * weight_step, u * kernel[1] + v, by_kernel_row))
             term_ends.append(term_ends[-1] + starts[-1].size)
             r = np.flatnonzero(by_row.phases[: last + 1] == a)
             s = np.flatnonzero(by_column.phases == b)
@@ -164,6 +177,15 @@ def geometry(
             )
             targets.append(_padded((r[:, None] * width + s).ravel()))
             seen.append(_padded(np.tile(overlap, r.size)))
+            met = np.full((r.size, 2), term_ends[-2:])
+            if by_kernel_row and blocks == 1 and u.size:
+                row = by_row.bases[r][:, None] + by_row.reaches[u.ravel()] - by_row.margin
+                inside = (row >= 0) & (row < source[0])
+                step = channels * v.size
+                met[:, 0] = term_ends[-2] + inside.argmax(1) * step
+                met[:, 1] = met[:, 0] + inside.sum(1) * step
+            firsts.append(_padded(np.repeat(met[:, 0], s.size)))
+            lasts.append(_padded(np.repeat(met[:, 1], s.size)))
             place_ends.append(place_ends[-1] + places[-1].size)
             row_ends.append(np.searchsorted(r, np.arange(block + 1)) * s.size)
     advance = int(by_row.bases[block] if block < height else 0)
@@ -178,7 +200,8 @@ def geometry(
     parts = [
         np.array(term_ends), np.concatenate(starts), np.concatenate(weights),
         np.array(place_ends), np.concatenate(places), np.concatenate(targets),
-        np.concatenate(seen), np.concatenate(row_ends), np.array(valid),
+        np.concatenate(seen), np.concatenate(firsts), np.concatenate(lasts),
+        np.concatenate(row_ends), np.array(valid),
     ]  # fmt: skip
     at = len(header) + len(parts)
     for part in parts:

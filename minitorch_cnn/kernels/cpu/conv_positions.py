@@ -16,6 +16,8 @@ from .conv_geometry import (
     BLOCK,
     BLOCKS,
     COPIED,
+    FIRSTS,
+    LASTS,
     PHASES,
     PLACE_ENDS,
     PLACES,
@@ -147,14 +149,19 @@ def _sum_positions(
 ):  # fmt: skip
     """y[to + o*plane + targets[v] + lane] = bias[o]
     + sum_t weight[o,t] source[at + starts[t] + places[v] + lane] for v0 <= v < v1"""
-    vector, columns = lanes(source), tile_columns(shape)
-    term_ends, apart = tables[tables[TERM_ENDS] :], tables[APART]
+    vector, columns, apart = lanes(source), tile_columns(shape), tables[APART]
     starts, weights = tables[tables[STARTS] :], tables[tables[WEIGHTS] :]
+    place_ends = tables[tables[PLACE_ENDS] :]
+    firsts = tables[tables[FIRSTS] + place_ends[f] :]
+    lasts = tables[tables[LASTS] + place_ends[f] :]
     for q in range(v0, v1, columns):
         v = max(0, min(q, count - columns))
         tile = column_tile(shape, bias, b) if bias.size > 0 else shape
         here = column_offsets(shape, places, v)
-        for t in range(term_ends[f], term_ends[f + 1]):
+        first, last = firsts[v], lasts[v]
+        for k in range(1, columns):
+            first, last = min(first, firsts[v + k]), max(last, lasts[v + k])
+        for t in range(first, last):
             tile = multiply_add(
                 tile, weight, w + entry(weights, t), lane_step, source, at + entry(starts, t), here
             )
