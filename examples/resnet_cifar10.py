@@ -60,11 +60,7 @@ class Training:
         self.model.train()
         losses = []
         for images, labels in tqdm(loader, f"Epoch {self.epoch}", disable=None, leave=False):
-            self.optimizer.zero_grad()
-            loss = self.criterion(self.model(images), labels)
-            loss.backward()
-            self.optimizer.step()
-            losses.append(loss.item())
+            losses.append(self.step(images, labels).item())
         self.scheduler.step()
         return float(np.mean(losses))
 

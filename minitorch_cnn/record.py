@@ -11,7 +11,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Recorder", "apart", "is_recording", "leaf", "repeat", "restructured", "structure"]
+__all__ = [
+    "Recorder",
+    "apart",
+    "called",
+    "is_recording",
+    "leaf",
+    "repeat",
+    "restructured",
+    "structure",
+    "switched",
+]
 
 
 class Recorder:
@@ -22,6 +32,8 @@ class Recorder:
         self.repeated: list[Callable[[], None]] = []
         self.leaves: dict[int, tuple[Any, bool, Any]] = {}
         """By id: a leaf, whether its gradient was read before it was written, and that gradient."""
+        self.modes: dict[int, tuple[Any, bool]] = {}
+        """By id: a module that was called, and whether it was in training mode."""
 
     def launched(self, device: Any, name: str, args: tuple[Any, ...]) -> None:
         """A kernel is about to run on a device."""
@@ -38,8 +50,11 @@ recorder: Recorder | None = None
 """The one there is; only one thread records at a time."""
 
 structure = 0
-"""Goes up when anything changes by which steps take other ways: the training mode of a module, the
+"""Goes up when anything changes by which steps take other ways: what a module is made of, the
 parameters of an optimizer, whether a tensor requires grad."""
+
+switches = 0
+"""Goes up when a module is put into training or evaluation mode."""
 
 
 def is_recording() -> bool:
@@ -51,6 +66,18 @@ def repeat(action: Callable[[], None]) -> None:
     """Before the recorded step is repeated, run this, which puts Python values into buffers."""
     if recorder is not None and is_recording():
         recorder.repeated.append(action)
+
+
+def switched() -> None:
+    """Say that a module changed between training and evaluation mode."""
+    global switches
+    switches += 1
+
+
+def called(module: Any) -> None:
+    """Note that a module is about to run, whose mode decides which way the step takes."""
+    if recorder is not None and is_recording():
+        recorder.modes.setdefault(id(module), (module, module.training))
 
 
 @contextlib.contextmanager

@@ -463,3 +463,32 @@ def test_no_launches_and_no_elements():
     assert [f(), f()] == [3, 3]
     g = mt.compile(lambda x: (x * 2).sum())
     assert [g(mt.ones(0)).item() for _ in range(3)] == [0.0] * 3
+
+
+def test_going_back_to_a_mode_finds_its_plan_again():
+    net = Net(norm=True, dropout=0.5)
+    f = mt.compile(net)
+    x, _ = images(4)
+    runs = []
+    with mt.no_grad():
+        for mode in (True, False, True, False, True):
+            net.train(mode)
+            f(x)
+            runs.append(len(plans(f)))
+        assert runs == [1, 2, 2, 2, 2]
+        net.eval()
+        net.drop.train()  # one module alone
+        assert not mt.equal(f(x), f(x))
+        assert len(plans(f)) == 3
+
+
+def test_hooks_that_are_added():
+    net = nn.Linear(2, 2)
+    f = mt.compile(net)
+    x = mt.ones(1, 2)
+    with mt.no_grad():
+        same([f(x), f(x)], [net(x), net(x)])
+        handle = net.register_forward_hook(lambda module, args, result: result + 1)
+        same([f(x), f(x)], [net(x), net(x)])
+        handle.remove()
+        same([f(x), f(x)], [net(x), net(x)])

@@ -543,9 +543,11 @@ class RemovableHandle:
     def __init__(self, hooks: dict[int, Any]) -> None:
         self.hooks = hooks
         self.id = next(self._ids)
+        record.restructured()
 
     def remove(self) -> None:
         """Take the hook back."""
+        record.restructured()
         self.hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:

@@ -63,6 +63,20 @@ class Plan(NamedTuple):
     if it takes all."""
 
 
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
+    """The names of a function's positional parameters, and of the one behind that takes the rest.
+
+    At every import this is asked hundreds of times, and `inspect.signature` takes its time.
+    """
+    plain = getattr(function, "__func__", function)
+    code = plain.__code__
+    names = code.co_varnames
+    many = code.co_argcount + code.co_kwonlyargcount
+    bound = plain is not function  # a class method has its class already
+    rest = names[many] if code.co_flags & inspect.CO_VARARGS else ""
+    return names[bound : code.co_argcount], rest
+
+
 class Op(Node):
     """An operation on tensors; an instance is one recorded call of it."""
 
@@ -100,19 +114,18 @@ class Op(Node):
         """Read off the rules what each needs."""
         if not hasattr(cls, "outputs"):
             return  # the base of a family
-        parameters = inspect.signature(cls.outputs).parameters.values()
-        cls.inputs_named = tuple([p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
-        cls._many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
+        cls.inputs_named, cls._many = _parameters(cls.outputs)
         if twice := {*cls.inputs_named} & {*cls.results_named}:
             raise TypeError(f"{cls.__name__}: {sorted(twice)} name both an input and an output")
         cls._rules, cls._plans = [], {}
-        for method in dir(cls):
+        members = {name for base in cls.__mro__ for name in vars(base) if name[:4] == "grad"}
+        for method in sorted(members):
             kind, _, named = method.partition("_")
             if kind not in ("grad", "grads"):
                 continue
             inputs = [cls.inputs_named.index(name) for name in named.split("_") if name]
             rule = getattr(cls, method)
-            names = tuple(inspect.signature(rule).parameters)[1 + cls.differentiable :]
+            names = _parameters(rule)[0][1 + cls.differentiable :]
             cls._rules.append(Rule(tuple(inputs) or None, rule, names))
 
     @classmethod

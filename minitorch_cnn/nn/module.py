@@ -128,6 +128,8 @@ class Module:
     # ------------------------------------------------------------------ the call and its hooks
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if record.recorder is not None:
+            record.called(self)
         if not (
             self._forward_hooks
             or self._forward_pre_hooks
@@ -264,6 +266,9 @@ class Module:
             return
         else:
             object.__setattr__(self, name, value)
+            if name == "training":
+                record.switched()
+                return
         record.restructured()
 
     def __delattr__(self, name: str) -> None:

@@ -42,7 +42,8 @@ class Plan:
     """The recorded launches of a function for arguments of some shapes."""
 
     def __init__(self, recorder: StepRecorder, result: Any, inputs: Sequence[Tensor]) -> None:
-        self.structure = record.structure
+        self.structure, self._switches = record.structure, record.switches
+        self._modes = [*recorder.modes.values()]
         self._result = with_tensors(result, lambda t: Made(t, inputs, recorder))
         self._repeated = recorder.repeated
         self._leaves = [(t, t._grad) for t, _, _ in recorder.leaves.values()]
@@ -107,7 +108,13 @@ class Plan:
 
     def fits(self) -> bool:
         """Whether nothing changed by which the function would take another way."""
-        return self.structure == record.structure and all([t._grad is g for t, g in self._expected])
+        if self.structure != record.structure:
+            return False
+        if self._switches != record.switches:
+            if any([module.training is not mode for module, mode in self._modes]):
+                return False
+            self._switches = record.switches
+        return all([t._grad is g for t, g in self._expected])
 
     def run(self, inputs: Sequence[Tensor], reuse: bool) -> Any:
         """Repeat the launches on other inputs; the result, in memory of its own unless `reuse`."""
