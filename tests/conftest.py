@@ -1,6 +1,11 @@
 """Settings of all tests."""
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Tests may run beside each other, so threads that wait for work had better sleep at once.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The first example compiles kernels, so time says nothing; equal runs draw equal examples.
 settings.register_profile(

@@ -69,6 +69,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
     At every import this is asked hundreds of times, and `inspect.signature` takes its time.
     """
     plain = getattr(function, "__func__", function)
+    if hasattr(plain, "__signature__"):  # one that says itself what it takes
+        return tuple(plain.__signature__.parameters), ""
     code = plain.__code__
     names = code.co_varnames
     many = code.co_argcount + code.co_kwonlyargcount
