@@ -112,7 +112,8 @@ def test_rows_are_chosen_by_name_and_none_is_an_error(quick):
         harness.report(both, quick)
 
 
-def test_samples_are_taken_in_turns(quick):
+def test_samples_are_taken_in_turns(quick, monkeypatch):
+    monkeypatch.setattr(harness, "SPIN", 0.0)
     calls = []
     names = iter(["ours", "theirs"])
 
@@ -130,6 +131,7 @@ def test_rates_and_fractions_of_the_limits(quick):
     quick.sample, times = 0.0, 1e-3
     clock = iter([i * times for i in range(100)])
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "SPIN", 0.0)
         patch.setattr(harness.time, "perf_counter", lambda: next(clock))
         work = Comparison("work", lambda torch: lambda: 0.0, flop=5e7, bytes=4e7)
         row = harness.measure(work, harness.Limits(100.0, 80.0), quick)
@@ -137,6 +139,14 @@ def test_rates_and_fractions_of_the_limits(quick):
     assert (row.ratio, row.quartiles) == (pytest.approx(1), pytest.approx((1, 1)))
     assert (row.gflops, row.gbytes) == pytest.approx((50, 40))
     assert row.of_limit == pytest.approx(0.5)
+
+
+def test_threads_of_the_other_get_time_to_sleep(monkeypatch):
+    clock, calls = iter(range(100)), []
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(harness, "SPIN", 5)
+    harness.settle(lambda: calls.append(1))
+    assert len(calls) == 4
 
 
 def test_geometric_means_are_by_group_and_of_all():

@@ -138,7 +138,14 @@ def _relu_before(program: Program, pool: int, x: Any, gx: Any) -> tuple[int, int
     if relu is None or program.name(relu) != "activation.relu" or program.args(relu)[1] != x:
         return None
     others = [k for k in program.users(x, after=relu) if k != pool]
-    return _with_slope(program, relu, others, gx, before=True)
+    if gx is None:
+        return (relu, None) if not others else None
+    if [program.name(k) for k in others] != ["activation.relu_grad"]:
+        return None
+    slope = others[0]
+    if program.args(slope)[0] != gx or not _passed_once(program, gx):
+        return None
+    return relu, slope
 
 
 def _relu_behind(program: Program, pool: int, y: Any, gy: Any) -> tuple[int, int | None] | None:
@@ -164,18 +171,6 @@ def _relu_behind(program: Program, pool: int, y: Any, gy: Any) -> tuple[int, int
     if len(slopes) != 1 or not _passed_once(program, gy):
         return None
     return relu, slopes[0]
-
-
-def _with_slope(
-    program: Program, relu: int, others: list[int], passed: Any, before: bool
-) -> tuple[int, int | None] | None:
-    if passed is None:
-        return (relu, None) if not others else None
-    if len(others) != 1 or program.name(others[0]) != "activation.relu_grad":
-        return None
-    if program.args(others[0])[0] != passed or not _passed_once(program, passed):
-        return None
-    return relu, others[0]
 
 
 def _passed_once(program: Program, slot: Any) -> bool:
