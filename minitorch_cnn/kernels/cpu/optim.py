@@ -95,7 +95,7 @@ def adam(
     """
     table, firsts = parts(p)
     # It waits for memory longer than it computes.
-    threads, like = threads_for(3 * TASK * (firsts.size - 1)), np.empty(0, p[0].dtype)
+    threads, like = threads_for(4 * TASK * (firsts.size - 1)), np.empty(0, p[0].dtype)
     steps = np.empty(len(p))
     _count(addresses(step), step[0].reshape(-1), steps)
     at = [addresses(arrays) for arrays in (p, g, exp_avg, exp_avg_sq)]
