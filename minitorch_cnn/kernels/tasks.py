@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from . import jit
 from .jit import FASTMATH, PRANGE_ONLY, KernelCache, run_on_threads
 
-__all__ = ["TaskKernel", "task_kernel"]
+__all__ = ["TaskKernel", "address_of", "compiled_for", "task_kernel"]
 
 
 class TaskKernel:
@@ -44,11 +44,21 @@ class TaskKernel:
 
     def _address(self, args: tuple[Any, ...]) -> int:
         """Where the code for these arguments lies."""
-        signature = (types.int64, types.int64, *[numba.typeof(a) for a in args])
-        self.serial.compile(signature)
-        overload = self.serial.overloads[signature]
-        address = overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
-        return int(self._addresses.setdefault(args[0].dtype, address))
+        address = address_of(compiled_for(self.serial, (0, 1, *args)))
+        return self._addresses.setdefault(args[0].dtype, address)
+
+
+def compiled_for(function: Any, args: tuple[Any, ...]) -> Any:
+    """What Numba compiles of a function for arguments of these types."""
+    signature = tuple([numba.typeof(a) for a in args])
+    function.compile(signature)
+    return function.overloads[signature]
+
+
+def address_of(overload: Any) -> int:
+    """Where compiled code lies, which takes its arguments as Numba's functions do each other's."""
+    code = overload.library  # Numba's word for what it compiles together
+    return int(code.get_pointer_to_function(overload.fndesc.llvm_func_name))
 
 
 _intrinsic: Any = intrinsic  # as it is called: without the typing context

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
@@ -19,6 +18,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from ..jit import PRANGE_ONLY, Call, KernelCache, capture, run_on_threads
+from ..tasks import address_of, compiled_for
 from ..workspace import separate_workspaces
 
 __all__ = ["bind"]
@@ -135,13 +135,13 @@ def _compile(calls: Sequence[Call], places: list[Place]) -> tuple[Any, Any]:
     for number, call in enumerate(calls):
         if call.threads <= 1:
             given = (0, 1, *call.args) if call.threads else call.args
-            overload = _overload(call.compiled, given)
+            overload = compiled_for(call.compiled, given)
             status = _call(builder, overload, given, function.args[0], places)
         else:
             task = _task(module, f"{name}.{number}", call, places)
             address = builder.ptrtoint(task, WORD)
             given = (0, call.threads, 0)
-            overload = _overload(_on_threads(), given)
+            overload = compiled_for(_on_threads(), given)
             words = [address, WORD(call.threads), builder.ptrtoint(function.args[0], WORD)]
             status = _call(builder, overload, given, function.args[0], places, words)
         context = overload.target_context
@@ -159,12 +159,6 @@ def _compile(calls: Sequence[Call], places: list[Place]) -> tuple[Any, Any]:
     return library, prototype(address)
 
 
-def _overload(compiled: Any, args: tuple[Any, ...]) -> Any:
-    signature = tuple([numba.typeof(a) for a in args])
-    compiled.compile(signature)
-    return compiled.overloads[signature]
-
-
 def _task(module: Any, name: str, call: Call, places: list[Place]) -> Any:
     """A function of (thread, threads, table) that does a thread's share of a call."""
     kind = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
@@ -172,7 +166,7 @@ def _task(module: Any, name: str, call: Call, places: list[Place]) -> Any:
     builder = ir.IRBuilder(function.append_basic_block())
     thread, count, table = function.args
     given = (0, call.threads, *call.args)
-    overload = _overload(call.compiled, given)
+    overload = compiled_for(call.compiled, given)
     table = builder.inttoptr(table, WORD.as_pointer())
     _call(builder, overload, given, table, places, [thread, count])
     builder.ret_void()
@@ -191,10 +185,9 @@ def _call(
     context, signature = overload.target_context, overload.signature
     kind = context.call_conv.get_function_type(signature.return_type, signature.args)
     words = list(first)
-    for number_type, value in list(zip(signature.args, args))[len(words) :]:
-        _words(number_type, value, words)
-    address = overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
-    callee = builder.inttoptr(WORD(address), kind.as_pointer())
+    for argument, value in list(zip(signature.args, args))[len(words) :]:
+        _words(argument, value, words)
+    callee = builder.inttoptr(WORD(address_of(overload)), kind.as_pointer())
     given = [
         _constant(builder, word, wanted, table, places)
         for word, wanted in zip(words, kind.args[2:], strict=True)
