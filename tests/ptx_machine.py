@@ -632,6 +632,34 @@ class Machine:
 
         return self._apply(ins, insert, kind, kind, np.uint32, np.uint32)
 
+    def _op_prmt(self, ins: Instruction) -> Callable[[Any], None]:
+        def permute(low: Any, high: Any, chosen: Any) -> Any:
+            word = np.uint64
+            both = np.asarray(low).astype(word) | np.asarray(high).astype(word) << word(32)
+            result = word(0)
+            for k in range(4):
+                which = np.asarray(chosen).astype(word) >> word(4 * k)
+                byte = both >> ((which & word(7)) << word(3)) & word(255)
+                signs = np.where(byte >> word(7) != 0, word(255), word(0))
+                byte = np.where(which & word(8) != 0, signs, byte)
+                result = result | byte << word(8 * k)
+            return np.asarray(result).astype(np.uint32)
+
+        return self._apply(ins, permute, np.uint32, np.uint32, np.uint32)
+
+    def _op_dp4a(self, ins: Instruction) -> Callable[[Any], None]:
+        signed = [kind == "s32" for kind in ins.types]
+
+        def part(x: Any, k: int, sign: bool) -> Any:
+            byte = (np.asarray(x) >> np.uint32(8 * k)).astype(np.uint8)
+            return (byte.view(np.int8) if sign else byte).astype(np.int64)
+
+        def dot(a: Any, b: Any, c: Any) -> Any:
+            products = [part(a, k, signed[0]) * part(b, k, signed[1]) for k in range(4)]
+            return (sum(products) + np.asarray(c).astype(np.int64)).astype(np.uint32)
+
+        return self._apply(ins, dot, np.uint32, np.uint32, np.uint32)
+
     def _op_clz(self, ins: Instruction) -> Callable[[Any], None]:
         kind = self._kind(ins)
         bits = np.dtype(kind).itemsize * 8
@@ -706,12 +734,14 @@ class Machine:
             return lambda i: write(i, constant)
         address = self._address(ins.operands[1])
         targets = [self._write(t) for t in split(ins.operands[0].strip("{}"))]
+        # Into a wider register a signed number goes with its sign.
+        shown = kind if np.dtype(kind).kind == "i" else TYPES[f"u{size * 8}"]
 
         def load(i: Any) -> None:
             start = address(i)
             self._require_aligned(start, size * len(targets), i, ins)
             for k, write in enumerate(targets):
-                write(i, self._access(space, start + k * size, size, i, ins))
+                write(i, self._access(space, start + k * size, size, i, ins).view(shown))
 
         return load
 

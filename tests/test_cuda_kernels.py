@@ -21,12 +21,8 @@ NOT_ON_CUDA = {
     "adaptive.radam",
     "adaptive.rmsprop",
     "adaptive.rprop",
-    "blend.blend",
     "image.gather",
     "image.gather_bytes",
-    "index.put_along_reduce",
-    "pool_pairs.max_pool_pairs",  # what the recorder puts in the place of several
-    "pool_pairs.max_pool_pairs_grad",
     "order.argkth",
     "order.argmedian",
     "order.argmode",

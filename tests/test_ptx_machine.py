@@ -95,6 +95,37 @@ def test_whole_numbers():
     np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_products_of_bytes(dtype):
+    def body(a, b, y, n):
+        i = cuda.threadIdx.x
+        total = i64(0)
+        for k in range(n):
+            total += a[k] * b[k + i]
+        y[i] = total
+
+    limits = np.iinfo(dtype)
+    a, b = np.random.default_rng(0).integers(limits.min, limits.max + 1, (2, 32)).astype(dtype)
+    y = zeros(8, np.int64)
+    run(body, [a, b, y], 23, threads=8)
+    expected = [np.dot(a[:23].astype(int), b[i : i + 23].astype(int)) for i in range(8)]
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_bytes_are_permuted():
+    text = """.visible .entry permute(.param .u64 out) {
+        .reg .b32 %r<3>;
+        .reg .b64 %rd<2>;
+        ld.param.u64 %rd0, [out];
+        mov.u32 %r0, 0x83020100; mov.u32 %r1, 0x07060584;
+        prmt.b32 %r2, %r0, %r1, 0xB743;
+        st.global.u32 [%rd0], %r2; ret; }"""
+    y = zeros(1, np.uint32)
+    region = Region(y.ctypes.data, y.view(np.uint8), y.ctypes.data)
+    Machine(read(HEAD + text), [y.ctypes.data], 1, (1, 1, 1), [region]).run()
+    assert y[0] == 0xFF078483
+
+
 def test_branches_meet_again_and_loops_end():
     def body(x, y):
         i = cuda.threadIdx.x

@@ -10,7 +10,18 @@ from .buffer import empty
 from .elementwise import operation, run, strides_of
 from .functions import place, thread_index
 from .geometry import DIMENSIONS, blocks_for, collapse, padded
-from .registry import BLOCK, f32, f64, i64, integers, of, u32, variants, vector
+from .registry import (
+    BLOCK,
+    device_function,
+    f32,
+    f64,
+    i64,
+    integers,
+    of,
+    u32,
+    variants,
+    vector,
+)
 from .shape import copy, fill
 
 
@@ -45,10 +56,20 @@ def gather(kind: Any) -> tuple[Any, ...]:
     return take, (*arrays, sizes, steps, sizes, steps, integers(4))
 
 
-@variants(("add", f32), ("set", f32), ("add", f64), ("add", i64))
+# What becomes of what is there and what is put there.
+JOINS: dict[str, Any] = {
+    "add": lambda a, b: a + b,
+    "set": lambda a, b: b,
+    "prod": lambda a, b: a * b,
+    "amax": lambda a, b: a if a > b or a != a else b,
+    "amin": lambda a, b: a if a < b or a != a else b,
+}
+
+
+@variants(*[(mode, f32) for mode in JOINS], ("add", f64), ("add", i64), ("amax", i64))
 def scatter(mode: str, kind: Any) -> tuple[Any, ...]:
-    """y[f, offsets[t], b] += x[f,t,b], or = it; t runs in order"""
-    adds = mode == "add"
+    """y[f, offsets[t], b] += x[f,t,b], or joined with it in another way; t runs in order"""
+    join = device_function(JOINS[mode])
 
     def body(x, offsets, y, front, front_steps, back, back_steps, p):
         e = thread_index()
@@ -62,10 +83,7 @@ def scatter(mode: str, kind: Any) -> tuple[Any, ...]:
                     at = u32(base + u32(u32(offsets[source]) * u32(p[3])))
                 else:
                     at = u32(base + u32(offsets[u32(t)]))
-                if adds:
-                    y[at] += x[source]
-                else:
-                    y[at] = x[source]
+                y[at] = join(y[at], x[source])
 
     body.__name__ = f"put_{mode}"
     sizes, steps = integers(5), integers(DIMENSIONS)
@@ -177,15 +195,27 @@ def take_along(x: Any, indices: Any, y: Any, dim: int) -> None:
 def put_along_add(x: Any, indices: Any, y: Any, dim: int) -> None:
     """y = 0, then y[.., indices[.., i, ..], ..] += x[.., i, ..]"""
     fill(y, 0)
-    if not x.size:
+    _put_along("add", x, indices, y, dim)
+
+
+def put_along_reduce(x: Any, src: Any, indices: Any, y: Any, dim: int, how: str) -> None:
+    """y = x, then y[.., indices[.., i, ..], ..] = how(itself, src[.., i, ..])"""
+    copy(x, y)
+    _put_along(how, src, indices, y, dim)
+
+
+def _put_along(mode: str, x: Any, indices: Any, y: Any, dim: int) -> None:
+    if not indices.size:
         return
     x, y, indices = _with_dimensions(x, y, indices)
     there = empty(indices.shape, indices.dtype)
     run("wrapped", indices, there, constants=(y.shape[dim],))
-    x, sides = _in_order(x, x.shape), _sides(y, (dim,))
+    # Beside that dimension indices may end earlier than y.
+    y = y[tuple([slice(None if d == dim else n) for d, n in enumerate(indices.shape)])]
+    x, sides = _in_order(x, indices.shape), _sides(y, (dim,))
     places = sides[0][0] * sides[2][0]
     p = (sides[0][0], x.shape[dim], sides[2][0], strides_of(y, y.shape)[dim] or 1)
-    scatter("add", of(y.dtype))(blocks_for(places, BLOCK), x, there, y, *sides, p)
+    scatter(mode, of(y.dtype))(blocks_for(places, BLOCK), x, there, y, *sides, p)
 
 
 def _with_dimensions(*buffers: Any) -> list[Any]:
