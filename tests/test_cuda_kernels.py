@@ -23,23 +23,9 @@ NOT_ON_CUDA = {
     "adaptive.rprop",
     "image.gather",
     "image.gather_bytes",
-    "order.argkth",
-    "order.argmedian",
-    "order.argmode",
-    "order.argnanmedian",
-    "order.argsort",
-    "order.argtopk",
-    "order.bincount",
-    "order.histc",
-    "order.median",
-    "order.nanmedian",
-    "order.searchsorted",
     "random.choose",
     "random.choose_distinct",
     "random.streams",
-    "scan.argcummax",
-    "scan.argcummin",
-    "scan.cumsum",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .driver import SIMULATED, cuda
-from .registry import BLOCK, device_function, f32, i32, u32
+from .registry import BLOCK, TILE, device_function, f32, i32, u32
 
 __all__ = [
     "block_sum",
@@ -28,6 +28,7 @@ __all__ = [
     "sqrt",
     "tanh",
     "thread_index",
+    "tile_of",
 ]
 
 Function = Any  # of a number; its type is that of what it is given, once compiled
@@ -97,3 +98,15 @@ def block_sum(shared, value):
         half = i32(half // 2)
     cuda.syncthreads()
     return shared[0]
+
+
+@device_function
+def tile_of(elements, line, parts):
+    """This block's part of rows cut by `cut_rows`: where it begins, how far into its line, and how
+    many elements it has"""
+    b = u32(cuda.blockIdx.x)
+    above = u32(b // u32(parts))
+    into = u32(u32(b - u32(above * u32(parts))) * u32(TILE))
+    start = u32(u32(above * u32(line)) + into)
+    count = min(u32(u32(line) - into), u32(u32(elements) - start))
+    return start, into, min(u32(TILE), count)

@@ -4,7 +4,16 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-__all__ = ["Tile", "blocks_for", "collapse", "pieces_for", "splits_for", "tile_for"]
+__all__ = [
+    "Cut",
+    "Tile",
+    "blocks_for",
+    "collapse",
+    "cut_rows",
+    "pieces_for",
+    "splits_for",
+    "tile_for",
+]
 
 DIMENSIONS = 4
 """Of strided operands, that a kernel can tell apart."""
@@ -101,3 +110,26 @@ def pieces_for(outputs: int, summed: int, threads: int) -> int:
     """Into how many pieces a sum is cut, so that there are blocks enough, none with too little."""
     wanted = -(-2 * MULTIPROCESSORS // max(outputs, 1))
     return max(1, min(wanted, summed // (16 * threads)))
+
+
+class Cut(NamedTuple):
+    """How rows of one length, which lie in order, are cut for blocks: where several rows fit into
+    what a block has room for, into lines of whole rows; else each row is a line of several parts.
+    """
+
+    line: int
+    """Elements of a line, the last of which may have fewer."""
+    parts: int
+    """Blocks that share a line."""
+    blocks: int
+
+
+def cut_rows(rows: int, length: int, room: int) -> Cut:
+    """The cut for blocks that each have room for so many elements."""
+    if rows == 0 or length == 0:
+        return Cut(1, 1, 0)
+    if length > room:
+        parts = -(-length // room)
+        return Cut(length, parts, rows * parts)
+    together = min(room // length, -(-rows // (2 * MULTIPROCESSORS)))
+    return Cut(together * length, 1, -(-rows // together))

@@ -22,7 +22,7 @@ from .registry import (
     variants,
     vector,
 )
-from .shape import copy, fill
+from .shape import copy, fill, in_order
 
 
 def put_slice(x: Any, y: Any, index: tuple[Any, ...]) -> None:
@@ -151,18 +151,9 @@ def _scatter(mode: str, x: Any, y: Any, dims: tuple[int, ...], indices: list[Any
         return
     first = dims[0] if dims[-1] - dims[0] + 1 == len(dims) else 0
     rest = [n for d, n in enumerate(y.shape) if d not in dims]
-    values = _in_order(x, (*rest[:first], *offsets.shape, *rest[first:]))
+    values = in_order(x, (*rest[:first], *offsets.shape, *rest[first:]))
     p = (sides[0][0], offsets.size, sides[2][0], 0)
     scatter(mode, of(y.dtype))(blocks_for(places, BLOCK), values, offsets, y, *sides, p)
-
-
-def _in_order(x: Any, shape: tuple[int, ...]) -> Any:
-    """x broadcast to a shape, contiguous"""
-    if x.shape == shape and x.flags.c_contiguous:
-        return x
-    there = empty(shape, x.dtype)
-    run("copy", x, there)
-    return there
 
 
 def put_add(x: Any, *args: Any) -> None:
@@ -212,7 +203,7 @@ def _put_along(mode: str, x: Any, indices: Any, y: Any, dim: int) -> None:
     run("wrapped", indices, there, constants=(y.shape[dim],))
     # Beside that dimension indices may end earlier than y.
     y = y[tuple([slice(None if d == dim else n) for d, n in enumerate(indices.shape)])]
-    x, sides = _in_order(x, indices.shape), _sides(y, (dim,))
+    x, sides = in_order(x, indices.shape), _sides(y, (dim,))
     places = sides[0][0] * sides[2][0]
     p = (sides[0][0], x.shape[dim], sides[2][0], strides_of(y, y.shape)[dim] or 1)
     scatter(mode, of(y.dtype))(blocks_for(places, BLOCK), x, there, y, *sides, p)

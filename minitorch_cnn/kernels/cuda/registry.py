@@ -21,6 +21,7 @@ from .driver import SIMULATED, cuda, types
 __all__ = [
     "BLOCK",
     "FACTORIES",
+    "TILE",
     "Kernel",
     "boolean",
     "device_function",
@@ -41,6 +42,9 @@ u32, boolean = types.uint32, types.boolean
 BLOCK = 16 if SIMULATED else 256
 """Threads of a block, but for products of matrices. The simulator takes as many threads of the
 operating system, so it gets few."""
+
+TILE = 4 * BLOCK
+"""Elements that a block sorts or totals in shared memory."""
 
 
 class Kernel:

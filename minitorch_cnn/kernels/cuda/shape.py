@@ -1,5 +1,6 @@
 """Filling, copying and joining buffers; and the way from the host to the GPU and back."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,27 @@ def copy(x: Any, y: Any) -> None:
         np.copyto(y, contents(x))
     else:
         run("copy", x, y)
+
+
+def in_order(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """x broadcast to a shape, contiguous and of an element type, its own if none is given"""
+    dtype = dtype or x.dtype
+    if x.shape == shape and x.flags.c_contiguous and x.dtype == dtype:
+        return x
+    there = empty(shape, dtype)
+    run("copy", x, there)
+    return there
+
+
+def last(x: Any, dim: int) -> Any:
+    """x, a dimension of it moved behind the others"""
+    return x.transpose(*[d for d in range(x.ndim) if d != dim], dim)
+
+
+def in_rows(x: Any, dim: int) -> Any:
+    """x as a matrix whose rows run along a dimension"""
+    x = last(x, dim)
+    return in_order(x, x.shape).reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 def copy_second(x: Any, source: Any, y: Any) -> None:
