@@ -65,6 +65,9 @@ PRANGE_ONLY = {
 # Multiply-adds under which waking the threads costs more than it brings.
 PARALLEL_WORK = 200_000
 
+# The same for a call in a chain, whose threads are awake.
+CHAIN_WORK = 20_000
+
 _inner: dict[str, Any] = {
     "fastmath": FASTMATH,
     "error_model": "numpy",
@@ -86,7 +89,8 @@ def kernel(
 
     `work(*args)` estimates a call's multiply-adds; the call runs on several threads if that pays.
     It may look at shapes only, so that equal shapes take the same path and give the same bits.
-    Without it, the kernel is serial. With `flat`, array arguments arrive with one dimension.
+    Without it, the kernel is serial. With `flat`, array arguments arrive with one dimension; if
+    they are of one size, each element depends on those in its place alone.
     """
     return lambda function: Kernel(function, work, flat)
 
@@ -111,13 +115,21 @@ class Kernel:
             for a in args:
                 given.append(a.ravel() if type(a) is ndarray else a)
         work = self.work
-        serial = work is None or threads.forked or work(*given) < PARALLEL_WORK
         if _capturing is not None and _capturing.here():
-            _capturing.add(Call(self.serial if serial else self.parallel, tuple(given), not serial))
-        elif serial:
+            _capturing.add(self._call(tuple(given)))
+        elif work is None or threads.forked or work(*given) < PARALLEL_WORK:
             self.serial(*given)
         else:
             run_on_threads(self.parallel, *given)
+
+    def _call(self, given: tuple[Any, ...]) -> "Call":
+        """The call that it comes to in a chain."""
+        work = 0 if self.work is None else self.work(*given)
+        if self.flat and len({a.size for a in given if type(a) is ndarray}) == 1:
+            count = threads_for(work)
+            return Call(self.serial, given, threads=count if count > 1 else 0, flat=True)
+        spreads = work >= PARALLEL_WORK and not threads.forked
+        return Call(self.parallel if spreads else self.serial, given, spreads)
 
 
 class Call(NamedTuple):
@@ -131,6 +143,8 @@ class Call(NamedTuple):
     threads: int = 0
     """If not 0, it is to be made so often, with the number of the thread and of threads before the
     arguments."""
+    flat: bool = False
+    """Whether it is to be made with parts of the arrays instead of those numbers."""
 
 
 class _Capture:
@@ -192,7 +206,8 @@ def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] 
 
 def threads_for(work: int) -> int:
     """Over how many threads a kernel with so much work is spread, for whom it gets workspaces."""
-    if threads.forked or work < PARALLEL_WORK:
+    chained = _capturing is not None and _capturing.here()
+    if threads.forked or work < (CHAIN_WORK if chained else PARALLEL_WORK):
         return 1
     if threads.chosen is not None:
         _limit_threads()

@@ -34,7 +34,7 @@ class TaskKernel:
     def __call__(self, threads: int, *args: Any) -> None:
         capturing = jit._capturing
         if capturing is not None and capturing.here():
-            capturing.add(jit.Call(self.serial, args, threads > 1, threads))
+            capturing.add(jit.Call(self.serial, args, threads=threads))
         elif threads == 1:
             self.serial(0, 1, *args)
         else:

@@ -3,28 +3,30 @@
 A call from Python costs a microsecond or more, most of it spent on looking at the arguments. A list
 of calls with arguments that stay is compiled into a function without any: their addresses and sizes
 are constants in it. Only where inputs lie may differ each time.
+
+What runs on several threads does so in one parallel region, as `team` has it: to start one costs
+more than most launches of a small step.
 """
 
 import ctypes
-import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import types
 from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic
 
-from ..jit import PRANGE_ONLY, Call, KernelCache, capture, run_on_threads
+from ..jit import Call, capture, run_on_threads
 from ..tasks import address_of, compiled_for
 from ..workspace import separate_workspaces
+from .team import SHARE, STATUS, TABLE, WORD, Team
 
 __all__ = ["bind"]
 
-WORD = ir.IntType(64)
-STATUS = ir.IntType(32)
+PART = 64
+"""Elements of which a thread takes whole numbers, where a call is cut anywhere: some vectors."""
 
 Place = tuple[int, int]
 """Where an input lies: its address, and how many bytes."""
@@ -46,17 +48,11 @@ def bind(launches: Sequence[Launch], inputs: Sequence[Any]) -> Callable[[Sequenc
     steps: list[Callable[[Sequence[Any]], None]] = []
     with separate_workspaces():
         noted = [(launch, capture(*launch)) for launch in launches]
-    native: list[tuple[Launch, list[Call]]] = []
-    for launch, calls in noted:
-        if calls is not None:
-            native.append((launch, calls))
-            continue
-        if native:
-            steps.append(Chain(native, places))
-            native = []
-        steps.append(_in_python(launch, places))
-    if native:
-        steps.append(Chain(native, places))
+    for alone, some in itertools.groupby(noted, lambda entry: _stands_alone(entry[1])):
+        if alone:
+            steps += [_in_python(launch, places) for launch, _ in some]
+        else:
+            steps.append(Chain([(launch, calls or []) for launch, calls in some], places))
     if len(steps) == 1:
         return steps[0]
 
@@ -65,6 +61,11 @@ def bind(launches: Sequence[Launch], inputs: Sequence[Any]) -> Callable[[Sequenc
             step(arrays)
 
     return run
+
+
+def _stands_alone(calls: list[Call] | None) -> bool:
+    """Whether a launch is made from Python: it computes there, or starts threads itself."""
+    return calls is None or any([call.spreads and not call.threads for call in calls])
 
 
 def _in_python(launch: Launch, places: list[Place]) -> Callable[[Sequence[Any]], None]:
@@ -106,15 +107,15 @@ class Chain:
         calls = [call for _, some in launches for call in some]
         self._calls = calls  # and with them the arrays
         self._places = places
-        self._library, self._run = _compile(calls, places)
-        self._spreads = any([call.spreads for call in calls])
+        self._team = Team(max([call.threads for call in calls], default=1))
+        self._library, self._run = _compile(calls, places, self._team)
         self._table = (ctypes.c_int64 * max(1, len(places)))()
 
     def __call__(self, arrays: Sequence[Any]) -> None:
         table = self._table
         for i, array in enumerate(arrays):
             table[i] = array.ctypes.data
-        if self._spreads:
+        if self._team.threads > 1:
             failed = run_on_threads(self._run, table)
         else:
             failed = self._run(table)
@@ -124,32 +125,30 @@ class Chain:
             raise RuntimeError(f"{function.__name__} failed, and not when it was run again")
 
 
-def _compile(calls: Sequence[Call], places: list[Place]) -> tuple[Any, Any]:
-    """The compiled function of a table of addresses, and the library that holds its code."""
+def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[Any, Any]:
+    """The compiled function of a table of addresses, and the library that holds its code.
+
+    It returns 0, or which call failed, counted from 1.
+    """
     name = f"minitorch_cnn.chain{next(_numbers)}"  # all code of a process shares its names
     module = ir.Module(name)
-    kind = ir.FunctionType(WORD, [WORD.as_pointer()])
-    function = ir.Function(module, kind, name)
-    builder = ir.IRBuilder(function.append_basic_block())
-    context = None
+    kind = ir.FunctionType(WORD, [TABLE])
+    lead = ir.Function(module, kind, f"{name}.lead" if team.threads > 1 else name)
+    builder = ir.IRBuilder(lead.append_basic_block())
     for number, call in enumerate(calls):
-        if call.threads <= 1:
-            given = (0, 1, *call.args) if call.threads else call.args
-            overload = compiled_for(call.compiled, given)
-            status = _call(builder, overload, given, function.args[0], places)
-        else:
-            task = _task(module, f"{name}.{number}", call, places)
-            address = builder.ptrtoint(task, WORD)
-            given = (0, call.threads, 0)
-            overload = compiled_for(_on_threads(), given)
-            words = [address, WORD(call.threads), builder.ptrtoint(function.args[0], WORD)]
-            status = _call(builder, overload, given, function.args[0], places, words)
-        context = overload.target_context
+        if call.threads > 1:
+            share = _share(module, f"{name}.{number}", call, places)
+            team.open(builder, share, lead.args[0])
+            continue
+        status = _call(builder, call, lead.args[0], places)
         with builder.if_then(builder.icmp_unsigned("!=", status, STATUS(0)), likely=False):
             builder.ret(WORD(number + 1))
     builder.ret(WORD(0))
-    if context is None:
+    if not calls:
         return None, lambda table: 0
+    if team.threads > 1:
+        team.run(module, name, lead)
+    context = compiled_for(calls[0].compiled, _given(calls[0])).target_context
     with global_compiler_lock:
         library = context.codegen().create_library(name)
         library.add_ir_module(module)
@@ -159,34 +158,35 @@ def _compile(calls: Sequence[Call], places: list[Place]) -> tuple[Any, Any]:
     return library, prototype(address)
 
 
-def _task(module: Any, name: str, call: Call, places: list[Place]) -> Any:
+def _given(call: Call) -> tuple[Any, ...]:
+    """What compiled code is called with; the first two, if it takes them, by which thread."""
+    return (0, max(1, call.threads), *call.args) if call.threads and not call.flat else call.args
+
+
+def _share(module: Any, name: str, call: Call, places: list[Place]) -> Any:
     """A function of (thread, threads, table) that does a thread's share of a call."""
-    kind = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
-    function = ir.Function(module, kind, name)
+    function = ir.Function(module, SHARE, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    thread, count, table = function.args
-    given = (0, call.threads, *call.args)
-    overload = compiled_for(call.compiled, given)
-    table = builder.inttoptr(table, WORD.as_pointer())
-    _call(builder, overload, given, table, places, [thread, count])
+    _call(builder, call, function.args[2], places, function.args[:2])
     builder.ret_void()
     return function
 
 
 def _call(
-    builder: Any,
-    overload: Any,
-    args: tuple[Any, ...],
-    table: Any,
-    places: list[Place],
-    first: Sequence[Any] = (),
+    builder: Any, call: Call, table: Any, places: list[Place], thread: Sequence[Any] = ()
 ) -> Any:
-    """Call compiled code with constants, the first of them given as they are; its status."""
+    """Make a call, or of one that several threads make a thread's share; its status."""
+    overload = compiled_for(call.compiled, _given(call))
     context, signature = overload.target_context, overload.signature
     kind = context.call_conv.get_function_type(signature.return_type, signature.args)
-    words = list(first)
-    for argument, value in list(zip(signature.args, args))[len(words) :]:
-        _words(argument, value, words)
+    words: list[Any] = []
+    for argument, value in zip(signature.args, _given(call)):
+        if call.flat and thread and isinstance(argument, types.Array):
+            words += _part(builder, value, *thread)
+        else:
+            _words(argument, value, words)
+    if call.threads and not call.flat and thread:
+        words[:2] = thread
     callee = builder.inttoptr(WORD(address_of(overload)), kind.as_pointer())
     given = [
         _constant(builder, word, wanted, table, places)
@@ -195,6 +195,28 @@ def _call(
     result = builder.alloca(kind.args[0].pointee)
     error = builder.alloca(kind.args[1].pointee)
     return builder.call(callee, [result, error, *given])
+
+
+class _At(NamedTuple):
+    """A place in memory: some bytes behind an address."""
+
+    address: int
+    offset: Any
+
+
+def _part(builder: Any, array: Any, thread: Any, threads: Any) -> list[Any]:
+    """What Numba passes for a thread's part of an array of one dimension."""
+
+    def bound(number: Any) -> Any:
+        lines = WORD(-(-array.size // PART))
+        first = builder.mul(builder.udiv(builder.mul(lines, number), threads), WORD(PART))
+        beyond = builder.icmp_unsigned(">", first, WORD(array.size))
+        return builder.select(beyond, WORD(array.size), first)
+
+    start, stop = bound(thread), bound(builder.add(thread, WORD(1)))
+    size = builder.sub(stop, start)
+    at = _At(array.ctypes.data, builder.mul(start, WORD(array.itemsize)))
+    return [0, 0, size, array.itemsize, at, size, array.itemsize]
 
 
 def _words(kind: Any, value: Any, words: list[Any]) -> None:
@@ -217,6 +239,9 @@ def _words(kind: Any, value: Any, words: list[Any]) -> None:
 
 
 def _constant(builder: Any, word: Any, kind: Any, table: Any, places: list[Place]) -> Any:
+    if isinstance(word, _At):
+        origin = builder.ptrtoint(_constant(builder, word.address, kind, table, places), WORD)
+        return builder.inttoptr(builder.add(origin, word.offset), kind)
     if not isinstance(word, (int, float)):
         return word
     if not isinstance(kind, ir.PointerType):
@@ -226,34 +251,3 @@ def _constant(builder: Any, word: Any, kind: Any, table: Any, places: list[Place
         return builder.inttoptr(WORD(word), kind)
     origin = builder.load(builder.gep(table, [WORD(number)]))
     return builder.inttoptr(builder.add(origin, WORD(word - places[number][0])), kind)
-
-
-def _call_task(typingctx: Any, address: Any, thread: Any, count: Any, table: Any) -> Any:
-    """Call the function of (thread, threads, table) at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
-        given = [
-            context.cast(builder, value, known, types.int64)
-            for value, known in zip(values[1:], signature.args[1:])
-        ]
-        builder.call(builder.inttoptr(values[0], kind.as_pointer()), given)
-        return context.get_dummy_value()
-
-    return types.void(address, thread, count, table), codegen
-
-
-_made: Any = intrinsic(_call_task)
-
-
-def _spread(address, count, table):
-    for thread in prange(count):
-        _made(address, thread, count, table)
-
-
-@functools.cache
-def _on_threads() -> Any:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": PRANGE_ONLY}
-    compiled: Any = njit(**options)(_spread)
-    compiled._cache = KernelCache(_spread, "parallel")
-    return compiled
