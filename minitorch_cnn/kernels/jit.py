@@ -25,6 +25,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numpy import ndarray
 
 from . import threads
+from .linked import LinkedCompiler
 
 __all__ = [
     "Call",
@@ -74,6 +75,7 @@ _inner: dict[str, Any] = {
     "nogil": True,
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "pipeline_class": LinkedCompiler,
 }
 inner = njit(**_inner)
 """For a function that kernels call; its code is compiled into theirs."""
@@ -285,6 +287,8 @@ class KernelCache(caching._Cache):
     def save_overload(self, sig: Any, data: Any) -> None:
         seconds = time.perf_counter() - self._started
         self.compiled.append((self._name, self._variant, seconds))
+        for environment in data._find_referenced_environments():
+            data.codegen.set_env(environment.env_name, environment)  # of linked functions
         path = self._path(sig, data.codegen)
         try:
             self._forget_other_sources(path.parent)

@@ -10,7 +10,9 @@ import functools
 from typing import Any
 
 import numba
+from llvmlite import ir
 from numba import njit, prange, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import jit
@@ -40,7 +42,7 @@ class TaskKernel:
         else:
             # Of the arguments' types only this one differs between calls.
             address = self._addresses.get(args[0].dtype) or self._address(args)
-            run_on_threads(_call_on_threads, address, threads, *args)
+            run_on_threads(_call_on_threads, _loop(), address, threads, *args)
 
     def _address(self, args: tuple[Any, ...]) -> int:
         """Where the code for these arguments lies."""
@@ -67,30 +69,95 @@ task_kernel = TaskKernel
 """Compile a function of (thread, threads, *args), its arrays contiguous and of one real type."""
 
 
+# What runs on several threads is at last a function of (thread, threads, block), three words, of
+# which the last is the address of its arguments. So the loop over threads is compiled once.
+
+WORD = ir.IntType(64)
+TASK = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
+
+
 @_intrinsic
-def _call(typingctx: Any, address: Any, thread: Any, threads: Any, args: Any) -> Any:
-    """Call the compiled function at an address with (thread, threads, *args)."""
+def _call_task(typingctx: Any, address: Any, thread: Any, threads: Any, block: Any) -> Any:
+    """Call the function of (thread, threads, block) at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = [types.int64, types.int64, *args]
-        function_type = context.call_conv.get_function_type(types.none, kinds)
-        function = builder.inttoptr(values[0], function_type.as_pointer())
-        given = [
-            context.cast(builder, values[1], thread, types.int64),
-            context.cast(builder, values[2], threads, types.int64),
-            *[builder.extract_value(values[3], i) for i in range(len(kinds) - 2)],
+        task, *given = [
+            context.cast(builder, value, kind, types.int64)
+            for value, kind in zip(values, signature.args)
         ]
-        context.call_conv.call_function(builder, function, types.none, kinds, given)
+        builder.call(builder.inttoptr(task, TASK.as_pointer()), given)
         return context.get_dummy_value()
 
-    return types.void(address, thread, threads, args), codegen
+    return types.void(address, thread, threads, block), codegen
 
 
-def _spread(address, threads, *args):
+def _spread(address, threads, block):
     for thread in prange(threads):
-        _call(address, thread, threads, args)
+        _call_task(address, thread, threads, block)
 
 
-_options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": PRANGE_ONLY}
-_call_on_threads: Any = njit(**_options)(_spread)
-_call_on_threads._cache = KernelCache(_spread, "parallel")
+_options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_parallel: dict[str, Any] = {**_options, "parallel": PRANGE_ONLY}
+_on_threads: Any = njit(**_parallel)(_spread)
+_on_threads._cache = KernelCache(_spread, "parallel")
+
+
+@functools.cache
+def _loop() -> int:
+    """Where that loop lies."""
+    return address_of(compiled_for(_on_threads, (0, 0, 0)))
+
+
+@_intrinsic
+def _run(typingctx: Any, loop: Any, address: Any, threads: Any, args: Any) -> Any:
+    """Have the loop call the compiled function at an address with (thread, threads, *args)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        loop_at, function_at, count, given = values
+        packed = cgutils.pack_struct(builder, [function_at, given])
+        block = cgutils.alloca_once_value(builder, packed)
+        task = _task(context, builder.module, block.type, [types.int64, types.int64, *args])
+        words = [
+            builder.ptrtoint(task, WORD),
+            context.cast(builder, count, threads, types.int64),
+            builder.ptrtoint(block, WORD),
+        ]
+        _call(context, builder, loop_at, [types.int64] * 3, words)
+        return context.get_dummy_value()
+
+    return types.void(loop, address, threads, args), codegen
+
+
+def _task(context: Any, module: Any, block_type: Any, kinds: list[Any]) -> Any:
+    """A task whose block holds the address of a compiled function, and a tuple of arguments."""
+    task = ir.Function(module, TASK, module.get_unique_name("task"))
+    task.linkage = "internal"
+    builder = ir.IRBuilder(task.append_basic_block())
+    thread, threads, block = task.args
+    packed = builder.load(builder.inttoptr(block, block_type))
+    function_at, given = cgutils.unpack_tuple(builder, packed)
+    _call(
+        context,
+        builder,
+        function_at,
+        kinds,
+        [thread, threads, *cgutils.unpack_tuple(builder, given)],
+    )
+    builder.ret_void()
+    return task
+
+
+def _call(context: Any, builder: Any, address: Any, kinds: list[Any], given: list[Any]) -> None:
+    """Call the compiled function at an address."""
+    convention = context.call_conv
+    function_type = convention.get_function_type(types.none, kinds)
+    function = builder.inttoptr(address, function_type.as_pointer())
+    convention.call_function(builder, function, types.none, kinds, given)
+
+
+def _start(loop, address, threads, *args):
+    _run(loop, address, threads, args)
+
+
+_call_on_threads: Any = njit(**_options)(_start)
+_call_on_threads._cache = KernelCache(_start, "serial")
