@@ -30,7 +30,8 @@ print(json.dumps([sorted((n, v) for n, v, _ in KernelCache.compiled), float(y.mi
 
 def run(folder, cache, program=PROGRAM, package="minitorch_cnn"):
     """What a new process compiled, and the smallest of the results."""
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)}
+    path = os.pathsep.join([str(folder), str(PACKAGE.parent)])
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(program.format(package=package))],
         capture_output=True,
