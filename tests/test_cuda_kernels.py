@@ -13,14 +13,6 @@ CUDA = PACKAGE / "kernels" / "cuda"
 
 # What has no kernel for CUDA: to launch it raises a sentence that names it.
 NOT_ON_CUDA = {
-    "adaptive.adadelta",
-    "adaptive.adagrad",
-    "adaptive.adamax",
-    "adaptive.asgd",
-    "adaptive.nadam",
-    "adaptive.radam",
-    "adaptive.rmsprop",
-    "adaptive.rprop",
     "image.gather",
     "image.gather_bytes",
     "random.choose",

@@ -1,6 +1,7 @@
 """Training on the device "cuda" without a GPU: the same steps as on the CPU."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn, optim
 from minitorch_cnn.device import observe
 from minitorch_cnn.kernels.cuda import buffer, driver
+from minitorch_cnn.kernels.cuda.optim import STRETCH
 from minitorch_cnn.vision import models
 
 from .cuda_device import needs_numba_cuda, stand_in
@@ -113,3 +115,49 @@ def test_the_same_bits_each_time():
         train(twin, x.to("cuda"), labels.to("cuda"), MAKERS["adam"], 1)
         found.append([p.detach().cpu().numpy().tobytes() for p in twin.parameters()])
     assert found[0] == found[1]
+
+
+OPTIMIZERS = [
+    ("NAdam", {"weight_decay": 0.1}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "momentum_decay": 0.5}),
+    ("RAdam", {"weight_decay": 0.1}),
+    ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("Adamax", {"weight_decay": 0.1, "betas": (0.3, 0.6)}),
+    ("Adagrad", {"lr_decay": 0.1, "weight_decay": 0.1}),
+    ("Adadelta", {"rho": 0.3, "weight_decay": 0.1}),
+    ("RMSprop", {"weight_decay": 0.1, "maximize": True}),
+    ("RMSprop", {"momentum": 0.9}),
+    ("RMSprop", {"momentum": 0.9, "centered": True, "alpha": 0.3}),
+    ("Rprop", {"step_sizes": (1e-3, 0.1)}),
+    ("ASGD", {"t0": 2, "lambd": 0.1, "weight_decay": 0.1}),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
+def test_optimizers_step_alike(kind, options, dtype):
+    rng = np.random.default_rng(4)
+    # Sizes that end within a block's stretch and beyond it, and none at all.
+    sizes = [3, 0, 1, STRETCH + 5]
+    sides = []
+    for device in ("cpu", "cuda"):
+        starts = [np.random.default_rng(size).normal(size=size) for size in sizes]
+        leaves = [torch.tensor(s, dtype=dtype, device=device).requires_grad_() for s in starts]
+        sides.append((leaves, getattr(optim, kind)(leaves, lr=0.01, **options)))
+    odd = [1e-30, 0.0, math.inf, math.nan]
+    for step in range(6):  # RAdam rectifies from the sixth on
+        gradients = [rng.normal(size=size) for size in sizes]
+        gradients[3][: len(odd)] = odd if step == 3 else 0
+        for leaves, optimizer in sides:
+            for p, g in zip(leaves, gradients, strict=True):
+                p.grad = torch.tensor(g, dtype=dtype, device=p.device)
+            optimizer.step()
+    tolerance = 64 * torch.finfo(dtype).eps
+    for p, twin in zip(sides[0][0], sides[1][0], strict=True):
+        states = [optimizer.state[t] for (_, optimizer), t in zip(sides, (p, twin))]
+        for name in ("", *states[0]):
+            here, there = [s[name] for s in states] if name else (p.detach(), twin.detach())
+            assert there.device.type == "cuda"
+            a, b = here.numpy(), there.cpu().numpy()
+            # Counts of steps and their like are float32 always, but the last bit.
+            np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance, err_msg=name)

@@ -22,7 +22,7 @@ ADAM_FACTORS = 10
 SGD_FACTORS = 6
 
 
-def _table(buffers: Any) -> Any:
+def stretches(buffers: Any) -> Any:
     """For each block the parameter, its first element, and how many it takes."""
 
     def make() -> Any:
@@ -88,7 +88,7 @@ def sgd(p: Any, g: Any, momentum_buffer: Any, hyper: Any) -> None:
 
     Of all parameters, their gradients and buffers, which are tuples; `momentum_buffer` may be ().
     """
-    kind, table = of(p[0].dtype), _table(p)
+    kind, table = of(p[0].dtype), stretches(p)
     factors = empty((SGD_FACTORS,), p[0].dtype)
     sgd_factors(kind)(1, hyper, factors)
     at = addresses(p), addresses(g), addresses(momentum_buffer or p)
@@ -174,7 +174,7 @@ def adam(
     Of all parameters, their gradients, moments and step counts, which are tuples;
     `max_exp_avg_sq` may be ().
     """
-    kind, table = of(p[0].dtype), _table(p)
+    kind, table = of(p[0].dtype), stretches(p)
     factors = empty((len(p), ADAM_FACTORS), p[0].dtype)
     like = step[0].reshape(1)
     blocks = blocks_for(len(p), BLOCK)
