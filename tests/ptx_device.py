@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_cnn.device import Device
 from minitorch_cnn.kernels.cuda import buffer, driver
 from minitorch_cnn.kernels.cuda.registry import Kernel
 
@@ -158,5 +159,6 @@ def interpreted() -> Iterator[None]:
         yield
     finally:
         buffer.pool = pool
+        Device("cuda", 0)._memory = None  # that it can be used is to be found out anew
         for (owner, name, _), value in zip(replaced, before, strict=True):
             setattr(owner, name, value)

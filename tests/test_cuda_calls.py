@@ -6,6 +6,8 @@ import pytest
 import minitorch_cnn as torch
 from minitorch_cnn.device import cpu, launch
 from minitorch_cnn.kernels.cuda import buffer
+from minitorch_cnn.kernels.cuda.registry import BLOCK
+from minitorch_cnn.vision.transforms.pixels import PADDING_MODES
 
 from .cuda_device import needs_numba_cuda, stand_in
 
@@ -72,3 +74,70 @@ def test_indices_that_end_earlier_than_what_they_add_to(dim):
             b.scatter_reduce(dim, j, r, how),
         )
         np.testing.assert_allclose(found.cpu().numpy(), expected.numpy(), rtol=1e-12)
+
+
+# ---------------------------------------------------------------------- images
+
+
+@pytest.mark.parametrize("mode", range(len(PADDING_MODES)))
+@pytest.mark.parametrize("shape", [(3, 3, 4, 3), (2, 3, 3, 1), (1, 1, 1, 2)])
+def test_images_on_their_way_into_a_batch(shape, mode):
+    rng = np.random.default_rng(mode)
+    count, height, width, channels = shape
+    images = rng.integers(0, 256, shape, np.uint8)
+    fill = np.arange(7, 7 + channels, dtype=np.uint8)
+    # As far beyond an edge as can be mirrored.
+    margin = [min(2, size - 1) if mode == 2 else min(2, size) for size in (height, width)]
+    rows, columns = height + 2 * margin[0], width + 2 * margin[1]
+    for n in (4, 0):
+        index = rng.integers(-count, count, n)
+        places = np.empty((n, 4), np.int64)
+        for axis, size in ((0, height), (2, width)):
+            step = rng.choice([-1, 1], n)
+            m = margin[axis // 2]
+            places[:, axis], places[:, axis + 1] = np.where(step > 0, -m, size - 1 + m), step
+        for strays in {0, n // 2}:
+            index[:strays] = [count, -(2**40)][:strays]
+            seen = [images, index, places]
+            counted = np.full(1, -1, np.int64)
+            blank = np.full((n, rows, columns, channels), 99, np.uint8)
+            found = on_both("image.gather_bytes", [*seen, fill], [blank, counted], mode)
+            assert_equal(found)
+            assert found[1][1][0] == strays
+            for dtype in (np.float32, np.float64):
+                table = rng.normal(size=(channels, 256)).astype(dtype)
+                blank = np.full((n, channels, rows, columns), 99, dtype)
+                found = on_both("image.gather", [*seen, table, fill], [blank, counted], mode)
+                assert_equal(found)
+
+
+# ---------------------------------------------------------------------- random choices
+
+
+def test_streams_of_random_numbers():
+    first = np.random.default_rng(0).integers(0, 2**64, 19, np.uint64)
+    for count, rows, drawn in ((19, 4, 0), (7, 3, 2**33), (0, 4, 8)):
+        y = np.zeros((rows, count), np.uint64)
+        assert_equal(on_both("random.streams", [first[:count]], [y], drawn))
+
+
+@pytest.mark.parametrize("name", ["random.choose", "random.choose_distinct"])
+def test_choices_in_proportion_to_weights(name):
+    rng = np.random.default_rng(3)
+    for rows, n, draws in ((3, 1, 1), (2, 40, 29), (1, BLOCK + 3, 17), (0, 4, 2)):
+        weights = rng.exponential(size=(rows, n)) * 10.0 ** rng.integers(-3, 3, (rows, n))
+        weights[:, 3 : n // 4] = 0
+        weights[:, -1] = 0 if n > 3 else 1
+        u = rng.random((rows, n if name.endswith("distinct") else draws))
+        u[:, :1] = 0 if n < 9 else 1 - 2.0**-53
+        assert_equal(on_both(name, [weights, u], [np.full((rows, draws), -1)]))
+
+
+def test_a_seed_chooses_the_same_on_both_devices():
+    weights = torch.rand(3, 20)
+    for replacement in (True, False):
+        torch.manual_seed(2)
+        here = torch.multinomial(weights, 7, replacement)
+        torch.manual_seed(2)
+        there = torch.multinomial(weights.to("cuda"), 7, replacement)
+        np.testing.assert_array_equal(there.cpu().numpy(), here.numpy())

@@ -4,13 +4,16 @@ A kernel reads the seed and the number of its first block of draws from `state`;
 moves that number on.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
 from . import functions
+from .buffer import empty
 from .functions import thread_index
 from .geometry import blocks_for
+from .order import argtopk
 from .registry import (
     BLOCK,
     boolean,
@@ -146,6 +149,95 @@ def integers(state: Any, y: Any, low: int, high: int) -> None:
     advance(0)(1, state, -(-y.size // 2))
 
 
+@variants((0,), double=True)
+def sums_of_rows(_: int) -> tuple[Any, ...]:
+    """sums[r, i] = weights[r, 0] + .. + weights[r, i], last = the last of a row that is not zero
+
+    A block takes a row, its threads fetch and store, and one of them adds up: in order, so that the
+    sums have the CPU's bits, and draws choose the same.
+    """
+
+    def choose_sums(weights, sums, last, n):
+        part = cuda.shared.array(BLOCK, f64)
+        t = i32(cuda.threadIdx.x)
+        start = u32(u32(cuda.blockIdx.x) * u32(n))
+        total, found, first = f64(0), i32(0), i32(0)
+        while first < n:
+            k = i32(first + t)
+            if k < n:
+                part[t] = weights[u32(start + u32(k))]
+            cuda.syncthreads()
+            if t == 0:
+                for j in range(min(i32(BLOCK), i32(n - first))):
+                    if part[j] != f64(0):
+                        found = i32(first + i32(j))
+                    total += part[j]
+                    part[j] = total
+            cuda.syncthreads()
+            if k < n:
+                sums[u32(start + u32(k))] = part[t]
+            first = i32(first + i32(BLOCK))
+        if t == 0:
+            last[u32(cuda.blockIdx.x)] = found
+
+    return choose_sums, (vector(f64), vector(f64), vector(i32), i32)
+
+
+@variants((0,), double=True)
+def choices(_: int) -> tuple[Any, ...]:
+    """y[r, i] = the first place whose sum is greater than u[r, i] times all of it
+
+    draws: of a row; n: weights of a row.
+    """
+
+    def choose(sums, last, u, y, size, draws, n):
+        e = thread_index()
+        if e < u32(size):
+            row = u32(e // u32(draws))
+            start = u32(row * u32(n))
+            target = u[e] * sums[u32(start + u32(n - i32(1)))]
+            low, high = u32(0), u32(n)
+            while low < high:
+                middle = u32(u32(low + high) >> u32(1))
+                if sums[u32(start + middle)] <= target:
+                    low = u32(middle + u32(1))
+                else:
+                    high = middle
+            y[e] = min(i32(low), last[row])  # beyond which rounding must not carry a draw
+
+    return choose, (vector(f64), vector(i32), vector(f64), vector(i64), i32, i32, i32)
+
+
+def choose(weights: Any, u: Any, y: Any) -> None:
+    """y[r, i] = the index where the sum of the weights of row r passes u[r, i] times all of it"""
+    rows, n = weights.shape
+    sums, last = empty((rows, n), weights.dtype), empty((rows,), np.dtype(np.int32))
+    sums_of_rows(0)(rows, weights, sums, last, n)
+    choices(0)(blocks_for(y.size, BLOCK), sums, last, u, y, y.size, y.shape[1], n)
+
+
+@variants((0,), double=True)
+def waiting_times(_: int) -> tuple[Any, ...]:
+    """waits = exponential ones, infinite where the weight is 0"""
+
+    def choose_waits(weights, u, waits, size):
+        e = thread_index()
+        if e < u32(size):
+            weight, wait = weights[e], f64(math.inf)
+            if weight > f64(0):
+                wait = -functions.log1p(-u[e]) / weight
+            waits[e] = wait
+
+    return choose_waits, (vector(f64), vector(f64), vector(f64), i32)
+
+
+def choose_distinct(weights: Any, u: Any, y: Any) -> None:
+    """y[r] = the indices of the first of exponential waiting times, one for each weight of row r"""
+    waits = empty(weights.shape, weights.dtype)
+    waiting_times(0)(blocks_for(waits.size, BLOCK), weights, u, waits, waits.size)
+    argtopk(waits, y, y.shape[1], 1, False)
+
+
 @variants((f32,), (f64,))
 def drop(kind: Any) -> tuple[Any, ...]:
     """mask = whether a draw is `limit` or more; y = mask x scale, NaN for NaN"""
@@ -190,3 +282,32 @@ def dropout_grad(gy: Any, mask: Any, gx: Any, p: float) -> None:
     """gx = mask gy / (1 - p)"""
     blocks = blocks_for(gx.size, BLOCK)
     drop_grad(of(gx.dtype))(blocks, gy, mask, gx, gx.size, _scale(p))
+
+
+@device_function
+def splitmix(z):
+    """A bijection of 64 bits that mixes them well"""
+    z = (z ^ (z >> u64(30))) * u64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> u64(27))) * u64(0x94D049BB133111EB)
+    return z ^ (z >> u64(31))
+
+
+@variants((0,))
+def numbers_of_streams(_: int) -> tuple[Any, ...]:
+    """y[j, i] = number drawn + j of stream i, a thread each; count: streams"""
+
+    def streams(first, y, drawn, count, size):
+        e = thread_index()
+        if e < u32(size):
+            j = u32(e // u32(count))
+            start, step = first[u32(e - u32(j * u32(count)))], u64(0x9E3779B97F4A7C15)
+            state = splitmix(start + step) + step * (drawn + u64(j) + u64(1))
+            y[e] = splitmix(state)
+
+    return streams, (vector(u64), vector(u64), u64, i32, i32)
+
+
+def streams(first: Any, y: Any, drawn: int) -> None:
+    """y[j, i] = number drawn + j of the stream that begins with splitmix64's number first[i]"""
+    blocks = blocks_for(y.size, BLOCK)
+    numbers_of_streams(0)(blocks, first, y, np.uint64(drawn), first.size, y.size)
