@@ -31,6 +31,7 @@ FLOORS = [
     {"nn"},
     {"optim", "utils", "serialization", "backends", "cuda", "linalg", "plan"},
     {"vision"},
+    {"ahead"},
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

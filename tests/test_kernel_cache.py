@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 import minitorch_cnn
+from minitorch_cnn import ahead
+from minitorch_cnn.kernels import helper, threads
+from minitorch_cnn.kernels.claim import Claim, Elsewhere
+from minitorch_cnn.kernels.jit import KernelCache, captured
+from minitorch_cnn.kernels.tasks import compile_call
 
 PACKAGE = Path(minitorch_cnn.__file__).parent
 
@@ -147,3 +152,110 @@ def test_a_forked_child_computes_rather_than_hangs(tmp_path):
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     assert run(tmp_path, tmp_path / "cache", program) == 0
+
+
+needs_locks = pytest.mark.skipif(os.name != "posix", reason="no locks that end with a process")
+
+
+@needs_locks
+def test_one_process_at_a_time_compiles_an_entry(tmp_path):
+    entry = tmp_path / "kernel.nbc"
+    claim = Claim(entry, waits=False)
+    with pytest.raises(Elsewhere):
+        Claim(entry, waits=False)
+    claim.release()
+    Claim(entry, waits=False).release()
+    assert not list(tmp_path.iterdir())
+
+
+@needs_locks
+def test_a_claim_ends_with_its_process(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from minitorch_cnn.kernels.claim import Claim\n"
+        "claim = Claim(Path(sys.argv[1]), True); print(flush=True); input()"
+    )
+    entry = tmp_path / "kernel.nbc"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-c", program, str(entry)]
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdout.readline()
+        with pytest.raises(Elsewhere):
+            Claim(entry, waits=False)
+        process.kill()
+        process.wait()
+        Claim(entry, waits=False).release()
+
+
+def test_without_locks_each_process_compiles(tmp_path, monkeypatch):
+    monkeypatch.setattr("minitorch_cnn.kernels.claim.fcntl", None)
+    for _ in range(2):
+        Claim(tmp_path / "kernel.nbc", waits=False)
+    Claim(tmp_path / "none" / "kernel.nbc", waits=False).release()
+
+
+@needs_locks
+def test_the_helper_ends_with_its_input():
+    program = (
+        "import threading; from minitorch_cnn import ahead\n"
+        "ahead.training_step = threading.Event().wait; ahead.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL)
+    assert done.returncode == 0
+
+
+@needs_locks
+def test_the_helper_compiles_into_the_cache(tmp_path):
+    program = """
+        import json, sys
+        from minitorch_cnn import ahead, relu, ones
+        ahead.training_step = lambda: relu(ones(8))
+        ahead.main()
+    """
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, env=env
+    ) as process:
+        assert process.wait() == 0
+    (entry,) = tmp_path.rglob("*.nbc")
+    assert entry.name.startswith("activation.relu-serial")
+
+
+def test_the_helper_knows_all_that_a_training_step_needs(monkeypatch):
+    with captured() as calls:
+        ahead.training_step()
+    for call in calls:
+        compile_call(call)
+    monkeypatch.setattr(KernelCache, "load_overload", None)  # nothing asks for more
+    ahead.training_step()
+
+
+@needs_locks
+def test_the_helper_leaves_nobody_to_wait_for():
+    program = """
+        import os
+        from minitorch_cnn.kernels import helper
+        helper.SWITCH = "NO_SWITCH"
+        helper.threads.set_num_threads(2)
+        helper.start()
+        assert helper._lifelines or helper.threads.get_num_threads() == 1
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            print("none")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "none\n", "")
+
+
+@pytest.mark.parametrize("reason", ["switched off", "one thread", "forked", "frozen", "embedded"])
+def test_there_is_no_helper_without_a_use_for_it(reason, monkeypatch):
+    monkeypatch.setenv(helper.SWITCH, "0" if reason == "switched off" else "1")
+    monkeypatch.setattr(threads, "launched", 1 if reason == "one thread" else 2)
+    monkeypatch.setattr(threads, "chosen", None)
+    monkeypatch.setattr(threads, "forked", reason == "forked")
+    monkeypatch.setattr(sys, "frozen", reason == "frozen", raising=False)
+    monkeypatch.setattr(sys, "executable", "" if reason == "embedded" else sys.executable)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    helper.start.__wrapped__()

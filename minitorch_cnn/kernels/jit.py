@@ -5,6 +5,7 @@ argument types at hand, once serially and, if it says how to measure its work, o
 spread over threads. Compiled code is kept on disk, so that later processes load it.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,13 +25,16 @@ from numba.core import caching
 from numba.core.compiler_lock import global_compiler_lock
 from numpy import ndarray
 
-from . import threads
+from . import helper, threads
+from .claim import Claim, Elsewhere
 from .linked import LinkedCompiler
 
 __all__ = [
     "Call",
+    "Elsewhere",
     "KernelCache",
     "capture",
+    "captured",
     "driver",
     "exact",
     "inner",
@@ -187,23 +191,31 @@ def on_host() -> None:
         raise _OnHost
 
 
+@contextlib.contextmanager
+def captured() -> Iterator[list[Call]]:
+    """The calls of compiled code that this thread comes to in the block, none of them made."""
+    global _capturing
+    with _capture_lock:
+        _capturing = _Capture()
+        try:
+            yield _capturing.calls
+        finally:
+            _capturing = None
+
+
 def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] | None:
     """The calls of compiled code that a kernel comes to with these arguments, none of them made.
 
     None if it computes something in Python.
     """
-    global _capturing
     if not getattr(function, "native", False):
         return None
-    with _capture_lock:
-        _capturing = _Capture()
+    with captured() as calls:
         try:
             function(*args)
-            return _capturing.calls
         except _OnHost:
             return None
-        finally:
-            _capturing = None
+    return calls
 
 
 def threads_for(work: int) -> int:
@@ -261,11 +273,15 @@ class KernelCache(caching._Cache):
     compiled: ClassVar[list[tuple[str, str, float]]] = []
     """What this process compiled, not finding it on disk: kernel, variant, seconds."""
 
+    waits: ClassVar[bool] = True
+    """Whether it waits for what another process is compiling, or raises Elsewhere."""
+
     def __init__(self, function: Callable[..., None], variant: str) -> None:
         self._file = Path(function.__code__.co_filename)
         self._name = f"{self._file.stem}.{function.__name__}"
         self._variant = variant
         self._started = 0.0
+        self._claim: Claim | None = None
 
     @property
     def cache_path(self) -> str:
@@ -274,15 +290,31 @@ class KernelCache(caching._Cache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
-        try:
-            payload = pickle.loads(path.read_bytes())
-        except Exception:  # none is there, or a damaged one, which may raise anything
-            payload = None
+        payload = self._read(path)
+        if payload is None:
+            if _lasting_folder() is not None:
+                helper.start()
+            self._release()  # of an attempt that failed
+            self._claim = Claim(path, self.waits)
+            payload = self._read(path)  # what another process compiled in the meantime
         if payload is None:
             self._started = time.perf_counter()
             _announce()
             return None
+        self._release()
         return caching.CompileResult._rebuild(target_context, *payload)
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    @staticmethod
+    def _read(path: Path) -> Any:
+        try:
+            return pickle.loads(path.read_bytes())
+        except Exception:  # none is there, or a damaged one, which may raise anything
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         seconds = time.perf_counter() - self._started
@@ -298,6 +330,7 @@ class KernelCache(caching._Cache):
             os.replace(aside, path)
         except OSError:
             pass  # a full disk, say: this process goes on with what it has in memory
+        self._release()
 
     def enable(self) -> None: ...
 
@@ -345,7 +378,13 @@ def _sources(file: Path) -> str:
 
 @functools.cache
 def _folder() -> Path:
-    """The first that can be written: one asked for, beside the sources, the user's, a new one."""
+    """Where compiled code lies, if only for this process."""
+    return _lasting_folder() or Path(tempfile.mkdtemp(prefix="minitorch_cnn-"))
+
+
+@functools.cache
+def _lasting_folder() -> Path | None:
+    """The first that can be written: one asked for, beside the sources, the user's."""
     here = Path(__file__).resolve().parent
     checkout = f"minitorch_cnn-{hashlib.sha256(str(here).encode()).hexdigest()[:12]}"
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -358,7 +397,7 @@ def _folder() -> Path:
             return folder
         except OSError:
             continue
-    return Path(tempfile.mkdtemp(prefix="minitorch_cnn-"))
+    return None
 
 
 @functools.cache

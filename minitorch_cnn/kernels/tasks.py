@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from . import jit
 from .jit import FASTMATH, PRANGE_ONLY, KernelCache, run_on_threads
 
-__all__ = ["TaskKernel", "address_of", "compiled_for", "task_kernel"]
+__all__ = ["TaskKernel", "address_of", "compile_call", "compiled_for", "task_kernel"]
 
 
 class TaskKernel:
@@ -48,6 +48,17 @@ class TaskKernel:
         """Where the code for these arguments lies."""
         address = address_of(compiled_for(self.serial, (0, 1, *args)))
         return self._addresses.setdefault(args[0].dtype, address)
+
+
+def compile_call(call: jit.Call) -> None:
+    """Compile what a call noted by `jit.captured` needs, unless it is compiled already."""
+    if call.threads and not call.flat:
+        compiled_for(call.compiled, (0, 1, *call.args))
+        if call.threads > 1:
+            compiled_for(_on_threads, (0, 0, 0))
+            compiled_for(_call_on_threads, (0, 0, call.threads, call.args))
+    else:
+        compiled_for(call.compiled, call.args)
 
 
 def compiled_for(function: Any, args: tuple[Any, ...]) -> Any:
