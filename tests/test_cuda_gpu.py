@@ -14,12 +14,23 @@ from minitorch_cnn import optim
 from minitorch_cnn.kernels.cuda import driver
 from minitorch_cnn.vision import models
 
+from . import test_cuda_calls as calls
+from . import test_cuda_training as training
+
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(
         bool(driver.missing()) or driver.SIMULATED, reason="there is no GPU that can be used"
     ),
 ]
+
+# What other files compare on a stand-in, here on the GPU.
+test_pooling_in_pairs = calls.test_pooling_in_pairs
+test_images = calls.test_images_on_their_way_into_a_batch
+test_streams = calls.test_streams_of_random_numbers
+test_choices = calls.test_choices_in_proportion_to_weights
+test_a_seed_chooses_the_same = calls.test_a_seed_chooses_the_same_on_both_devices
+test_optimizers_step_alike = training.test_optimizers_step_alike
 
 SHAPES = [
     # batch, in, out, size, kernel, stride, padding, dilation, groups
