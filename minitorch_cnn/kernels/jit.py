@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import llvmlite.binding as llvm
 import numba
 from numba import njit, prange
 from numba.core import caching
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.runtime import rtsys
 from numpy import ndarray
 
 from . import helper, threads
@@ -73,12 +75,16 @@ PARALLEL_WORK = 200_000
 # The same for a call in a chain, whose threads are awake.
 CHAIN_WORK = 20_000
 
-_inner: dict[str, Any] = {
+COMPILED: dict[str, Any] = {
     "fastmath": FASTMATH,
     "error_model": "numpy",
     "nogil": True,
+    "no_cfunc_wrapper": True,  # no C calls it
+}
+
+_inner: dict[str, Any] = {
+    **COMPILED,
     "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
     "pipeline_class": LinkedCompiler,
 }
 inner = njit(**_inner)
@@ -252,8 +258,7 @@ def _limit_threads() -> None:
 
 
 def _compile(function: Callable[..., None], parallel: bool) -> Any:
-    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
-    options["parallel"] = PRANGE_ONLY if parallel else False
+    options = {**COMPILED, "parallel": PRANGE_ONLY if parallel else False}
     dispatcher: Any = njit(**options)(function)
     # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
     # kernel calls, and processes that write it at once can mix up each other's code.
@@ -288,7 +293,6 @@ class KernelCache(caching._Cache):
         return str(_folder())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
         path = self._path(sig, target_context.codegen())
         payload = self._read(path)
         if payload is None:
@@ -302,6 +306,9 @@ class KernelCache(caching._Cache):
             _announce()
             return None
         self._release()
+        # Compiled code needs this of Numba. What only compiling needs takes a third of a second,
+        # and is loaded when something is compiled.
+        rtsys.initialize(target_context)
         return caching.CompileResult._rebuild(target_context, *payload)
 
     def _release(self) -> None:
@@ -319,14 +326,22 @@ class KernelCache(caching._Cache):
     def save_overload(self, sig: Any, data: Any) -> None:
         seconds = time.perf_counter() - self._started
         self.compiled.append((self._name, self._variant, seconds))
-        for environment in data._find_referenced_environments():
-            data.codegen.set_env(environment.env_name, environment)  # of linked functions
+        (name, kind, (code, _)), *parts, environments = data._reduce()
+        # Of linked functions, but for the constants in them of no use. To load them would import
+        # the modules that they come from.
+        environments = [environment for environment in environments if environment.consts]
+        for environment in environments:
+            data.codegen.set_env(environment.env_name, environment)
+        # Numba keeps all of the code for LLVM as well, which nothing is to be linked with: the
+        # names in it are enough.
+        described = data.fndesc
+        names = _defining(described.llvm_func_name, described.llvm_cpython_wrapper_name)
         path = self._path(sig, data.codegen)
         try:
             self._forget_other_sources(path.parent)
             handle, aside = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(handle, "wb") as file:
-                file.write(caching.dumps(data._reduce()))
+                file.write(caching.dumps(((name, kind, (code, names)), *parts, environments)))
             os.replace(aside, path)
         except OSError:
             pass  # a full disk, say: this process goes on with what it has in memory
@@ -349,6 +364,12 @@ class KernelCache(caching._Cache):
         for path in folder.glob(f"{self._name}-{self._variant}-*.nbc"):
             if not path.name.startswith(current):
                 path.unlink(missing_ok=True)
+
+
+def _defining(*names: str) -> bytes:
+    """LLVM's bitcode of functions with these names, and nothing in them."""
+    text = "\n".join([f'define void @"{name}"() {{ ret void }}' for name in names])
+    return bytes(llvm.parse_assembly(text).as_bitcode())
 
 
 IMPORT = re.compile(r"^from (\.+)([\w.]*) import (\([\w,\s]*|[\w, ]*)", re.MULTILINE)

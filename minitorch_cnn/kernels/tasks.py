@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import jit
-from .jit import FASTMATH, PRANGE_ONLY, KernelCache, run_on_threads
+from .jit import COMPILED, PRANGE_ONLY, KernelCache, run_on_threads
 
 __all__ = ["TaskKernel", "address_of", "compile_call", "compiled_for", "task_kernel"]
 
@@ -28,8 +28,7 @@ class TaskKernel:
 
     def __init__(self, function: Any) -> None:
         functools.update_wrapper(self, function)
-        options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
-        self.serial: Any = njit(**options)(function)
+        self.serial: Any = njit(**COMPILED)(function)
         self.serial._cache = KernelCache(function, "tasks")
         self._addresses: dict[Any, int] = {}
 
@@ -107,8 +106,7 @@ def _spread(address, threads, block):
         _call_task(address, thread, threads, block)
 
 
-_options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_parallel: dict[str, Any] = {**_options, "parallel": PRANGE_ONLY}
+_parallel: dict[str, Any] = {**COMPILED, "parallel": PRANGE_ONLY}
 _on_threads: Any = njit(**_parallel)(_spread)
 _on_threads._cache = KernelCache(_spread, "parallel")
 
@@ -170,5 +168,5 @@ def _start(loop, address, threads, *args):
     _run(loop, address, threads, args)
 
 
-_call_on_threads: Any = njit(**_options)(_start)
+_call_on_threads: Any = njit(**COMPILED)(_start)
 _call_on_threads._cache = KernelCache(_start, "serial")
