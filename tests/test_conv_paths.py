@@ -247,7 +247,7 @@ def spoiled_workspaces():
         workspace.workspace(name, 1, 1 << 18, np.dtype(np.float32))
 
     def spoil():
-        for block in workspace._kept.blocks.values():
+        for block in workspace.kept.blocks.values():
             block[:] = 0xFF
 
     spoil()

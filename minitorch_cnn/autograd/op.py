@@ -137,8 +137,10 @@ class Op(Node):
         With `into`, one of the inputs, the result takes its place: its memory and its history.
         """
         results = cls.outputs(*inputs, **attrs)
+        if type(results) is not list:
+            results = [results]
         device, contiguous = inputs[0].device, cls.contiguous
-        buffers = []
+        buffers: list[Any] = []
         requires_grad = False
         for t in inputs:
             if t is None:  # an absent tensor reaches the kernel as an empty one
@@ -157,10 +159,9 @@ class Op(Node):
             if not requires_grad:  # the property would look twice at what is no view
                 requires_grad = t._requires_grad if t._origin is None else t.requires_grad
         if into is not None:
-            result = results[0] if type(results) is list else results
-            return cls._apply_into(into, inputs, attrs, result, device, buffers, requires_grad)
+            return cls._apply_into(into, inputs, attrs, results[0], device, buffers, requires_grad)
         outputs = []
-        for shape, dtype in results if type(results) is list else (results,):
+        for shape, dtype in results:
             buffer = device.empty(shape, dtype.numpy)
             buffers.append(buffer)
             outputs.append(wrap(buffer, dtype, device))

@@ -5,7 +5,6 @@ argument types at hand, once serially and, if it says how to measure its work, o
 spread over threads. Compiled code is kept on disk, so that later processes load it.
 """
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -15,9 +14,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import llvmlite.binding as llvm
 import numba
@@ -27,8 +26,9 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 from numpy import ndarray
 
-from . import helper, threads
+from . import drivers, helper, threads
 from .claim import Claim, Elsewhere
+from .drivers import Call, capture, captured, driver, on_host
 from .linked import LinkedCompiler
 
 __all__ = [
@@ -121,21 +121,21 @@ class Kernel:
         self.parallel = _compile(function, parallel=True) if work is not None else self.serial
 
     def __call__(self, *args: Any) -> None:
+        if drivers.capturing is not None and drivers.capturing.here():
+            drivers.capturing.note(self, args)
+            return
         given: Sequence[Any] = args
         if self.flat:
-            given = []
-            for a in args:
-                given.append(a.ravel() if type(a) is ndarray else a)
+            given = self._flat(args)
         work = self.work
-        if _capturing is not None and _capturing.here():
-            _capturing.add(self._call(tuple(given)))
-        elif work is None or threads.forked or work(*given) < PARALLEL_WORK:
+        if work is None or threads.forked or work(*given) < PARALLEL_WORK:
             self.serial(*given)
         else:
             run_on_threads(self.parallel, *given)
 
-    def _call(self, given: tuple[Any, ...]) -> "Call":
+    def call(self, *args: Any) -> Call:
         """The call that it comes to in a chain."""
+        given = tuple(self._flat(args)) if self.flat else args
         work = 0 if self.work is None else self.work(*given)
         if self.flat and len({a.size for a in given if type(a) is ndarray}) == 1:
             count = threads_for(work)
@@ -143,95 +143,19 @@ class Kernel:
         spreads = work >= PARALLEL_WORK and not threads.forked
         return Call(self.parallel if spreads else self.serial, given, spreads)
 
-
-class Call(NamedTuple):
-    """A call of compiled code."""
-
-    compiled: Any
-    """What Numba made of a function."""
-    args: tuple[Any, ...]
-    spreads: bool = False
-    """Whether it spreads itself over threads."""
-    threads: int = 0
-    """If not 0, it is to be made so often, with the number of the thread and of threads before the
-    arguments."""
-    flat: bool = False
-    """Whether it is to be made with parts of the arrays instead of those numbers."""
-
-
-class _Capture:
-    """The calls that a kernel comes to, noted instead of made."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self._thread = threading.get_ident()
-
-    def here(self) -> bool:
-        return threading.get_ident() == self._thread
-
-    def add(self, call: Call) -> None:
-        self.calls.append(call)
-
-
-_capturing: _Capture | None = None
-_capture_lock = threading.Lock()
-
-
-class _OnHost(Exception):
-    """Raised where a driver would compute something in Python."""
-
-
-def driver(function: Callable[..., None]) -> Callable[..., None]:
-    """Mark a kernel in plain Python that leaves all computing to compiled ones.
-
-    What it decides, it decides by shapes and options, so that its calls can be noted once and
-    repeated. A part that computes in Python begins with `on_host()`.
-    """
-    function.native = True  # type: ignore[attr-defined]
-    return function
-
-
-def on_host() -> None:
-    """Say that a driver is about to compute something itself."""
-    if _capturing is not None and _capturing.here():
-        raise _OnHost
-
-
-@contextlib.contextmanager
-def captured() -> Iterator[list[Call]]:
-    """The calls of compiled code that this thread comes to in the block, none of them made."""
-    global _capturing
-    with _capture_lock:
-        _capturing = _Capture()
-        try:
-            yield _capturing.calls
-        finally:
-            _capturing = None
-
-
-def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] | None:
-    """The calls of compiled code that a kernel comes to with these arguments, none of them made.
-
-    None if it computes something in Python.
-    """
-    if not getattr(function, "native", False):
-        return None
-    with captured() as calls:
-        try:
-            function(*args)
-        except _OnHost:
-            return None
-    return calls
+    @staticmethod
+    def _flat(args: tuple[Any, ...]) -> list[Any]:
+        given = []
+        for a in args:
+            given.append(a.ravel() if type(a) is ndarray else a)
+        return given
 
 
 def threads_for(work: int) -> int:
     """Over how many threads a kernel with so much work is spread, for whom it gets workspaces."""
-    chained = _capturing is not None and _capturing.here()
-    if threads.forked or work < (CHAIN_WORK if chained else PARALLEL_WORK):
-        return 1
-    if threads.chosen is not None:
-        _limit_threads()
-    return numba.get_num_threads()
+    capturing = drivers.capturing
+    chained = capturing is not None and capturing.chained and capturing.here()
+    return 1 if work < (CHAIN_WORK if chained else PARALLEL_WORK) else threads.get_num_threads()
 
 
 # Held by the call that has the threads. Two at once would share the processors badly; and Numba's

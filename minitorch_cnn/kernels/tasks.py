@@ -15,7 +15,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import jit
+from . import drivers
+from .drivers import Call
 from .jit import COMPILED, PRANGE_ONLY, KernelCache, run_on_threads
 
 __all__ = ["TaskKernel", "address_of", "compile_call", "compiled_for", "task_kernel"]
@@ -33,9 +34,9 @@ class TaskKernel:
         self._addresses: dict[Any, int] = {}
 
     def __call__(self, threads: int, *args: Any) -> None:
-        capturing = jit._capturing
+        capturing = drivers.capturing
         if capturing is not None and capturing.here():
-            capturing.add(jit.Call(self.serial, args, threads=threads))
+            capturing.note(self, (threads, *args))
         elif threads == 1:
             self.serial(0, 1, *args)
         else:
@@ -43,14 +44,18 @@ class TaskKernel:
             address = self._addresses.get(args[0].dtype) or self._address(args)
             run_on_threads(_call_on_threads, _loop(), address, threads, *args)
 
+    def call(self, threads: int, *args: Any) -> Call:
+        """The call that it comes to in a chain."""
+        return Call(self.serial, args, threads=threads)
+
     def _address(self, args: tuple[Any, ...]) -> int:
         """Where the code for these arguments lies."""
         address = address_of(compiled_for(self.serial, (0, 1, *args)))
         return self._addresses.setdefault(args[0].dtype, address)
 
 
-def compile_call(call: jit.Call) -> None:
-    """Compile what a call noted by `jit.captured` needs, unless it is compiled already."""
+def compile_call(call: Call) -> None:
+    """Compile what a call noted by `captured` needs, unless it is compiled already."""
     if call.threads and not call.flat:
         compiled_for(call.compiled, (0, 1, *call.args))
         if call.threads > 1:

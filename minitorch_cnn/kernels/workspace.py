@@ -23,60 +23,67 @@ class _Kept(threading.local):
     def __init__(self):
         self.blocks = {}
         self.cut = {}
+        self.repeats = {}
+        """Calls of drivers, of which some arguments are cut out of the blocks."""
+
+    def forget(self):
+        """What is cut out of a block would keep it."""
+        self.cut.clear()
+        self.repeats.clear()
 
 
-_kept = _Kept()
+kept = _Kept()
 
 
 def workspace(name, rows, size, dtype):
     """`rows` rows of at least `size` elements, their contents arbitrary, good until the next call
     with this name in this thread."""
-    known = _kept.cut.get((name, rows, size, dtype))
+    known = kept.cut.get((name, rows, size, dtype))
     return _cut(name, rows, size, dtype) if known is None else known
 
 
 def _cut(name, rows, size, dtype):
     row_bytes = max(1, -(-size * dtype.itemsize // ALIGNMENT)) * ALIGNMENT
     needed = rows * row_bytes
-    block = _kept.blocks.get(name)
+    block = kept.blocks.get(name)
     if block is None or block.size < needed:
         raw = np.empty(needed + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
         block = raw[start : start + needed]
         if needed > KEPT_BYTES:
             return block.view(dtype).reshape(rows, -1)
-        _kept.blocks[name] = block
-        _kept.cut.clear()  # what is cut from the block before would keep it
-    elif len(_kept.cut) >= SHAPES:
-        _kept.cut.clear()
-    cut = _kept.cut[name, rows, size, dtype] = block[:needed].view(dtype).reshape(rows, -1)
+        kept.blocks[name] = block
+        kept.forget()
+    elif len(kept.cut) >= SHAPES:
+        kept.cut.clear()
+    cut = kept.cut[name, rows, size, dtype] = block[:needed].view(dtype).reshape(rows, -1)
     return cut
 
 
 def shaped_workspace(name, shape, dtype):
     """The same as an array of this shape."""
-    known = _kept.cut.get((name, shape, dtype))
+    known = kept.cut.get((name, shape, dtype))
     if known is None:
         size = math.prod(shape)
         row = workspace(name, 1, size, dtype)
         known = row[0, :size].reshape(shape)
         if row.nbytes <= KEPT_BYTES:
-            _kept.cut[name, shape, dtype] = known
+            kept.cut[name, shape, dtype] = known
     return known
 
 
 @contextlib.contextmanager
 def separate_workspaces():
     """Memory that is nobody else's is handed out in the block, and not kept after it."""
-    before = _kept.blocks, _kept.cut
-    _kept.blocks, _kept.cut = {}, {}
+    before = kept.blocks, kept.cut, kept.repeats
+    kept.blocks, kept.cut, kept.repeats = {}, {}, {}
     try:
         yield
     finally:
-        _kept.blocks, _kept.cut = before
+        kept.blocks, kept.cut, kept.repeats = before
 
 
 def free_workspaces():
     """Give back what this thread keeps."""
-    _kept.blocks.clear()
-    _kept.cut.clear()
+    kept.blocks.clear()
+    kept.forget()

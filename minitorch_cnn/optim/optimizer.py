@@ -136,8 +136,7 @@ class Optimizer:
     def _prepare(self, params: Iterable[Tensor], group: dict[str, Any]) -> None:
         """Make the state of parameters that have none."""
         for p in params:
-            state = self.state[p]
-            if not state:
+            if not (state := self.state[p]):
                 for name in self.numbers:
                     state[name] = tensor(self._start(name, group), dtype=float32, device=p.device)
                 for name in filter(None, self._moments(group)):
@@ -167,7 +166,8 @@ class Optimizer:
         for group, memories in zip(self.param_groups, self._memories, strict=True):
             kinds: dict[Any, list[Tensor]] = {}
             for p in group["params"]:
-                record.leaf(p, read=True)
+                if record.recorder is not None:
+                    record.leaf(p, read=True)
                 if p._grad is not None:
                     kinds.setdefault((p.device, p.dtype), []).append(p)
             for kind, params in kinds.items():
@@ -191,12 +191,17 @@ class Optimizer:
     ) -> None:
         """Run a kernel on all of the parameters, their gradients, their moments, of their shapes,
         and their counts of steps. An empty list stands for moments that are absent."""
-        values = [p if p._buffer.flags.c_contiguous else p.detach().contiguous() for p in params]
-        columns = [memory.column(i, c) for i, c in enumerate((values, *moments, *steps))]
-        if any(map(is_not, columns, memory.checked)) or len(columns) != len(memory.checked):
+        tensors = [params, *moments, *steps]
+        buffers = [t._buffer for column in tensors for t in column]
+        if len(buffers) != len(memory.buffers) or any(map(is_not, buffers, memory.buffers)):
             self._refuse(params, moments, steps)
             record.restructured()
-            memory.checked, memory.bytes = columns, [a.nbytes for a in columns[0]]
+            memory.adopt(tensors)
+        values, columns = params, memory.columns
+        if not memory.contiguous:
+            values = [p.detach().contiguous() for p in params]
+            columns = [Buffers([v._buffer for v in values]), *columns[1:]]
+            record.restructured()
         gradients = tuple([_contiguous(p._grad) for p in params])
         if [g.nbytes for g in gradients] != memory.bytes:
             raise RuntimeError(
@@ -204,7 +209,7 @@ class Optimizer:
                 "they were changed after it was computed"
             )
         memory.set_hyper(self._hyper(group), params[0])
-        if record.is_recording():
+        if record.recorder is not None and record.is_recording():
             params_of = [g["params"] for g in self.param_groups]
             number = next(i for i, some in enumerate(params_of) if some is group["params"])
             record.repeat(
@@ -213,7 +218,7 @@ class Optimizer:
         hyper = memory.hyper
         launch(params[0].device, kernel, columns[0], gradients, *columns[1:], hyper)
         for p, value in zip(params, values):
-            if value is p:
+            if value._buffer is p._buffer:
                 p._counter[0] += 1
             else:
                 with no_grad():
@@ -247,7 +252,8 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
-                    record.leaf(p, read=False)
+                    if record.recorder is not None:
+                        record.leaf(p, read=False)
                     p._grad = None
                 else:
                     clear_grad(p, set_to_none)
@@ -444,19 +450,21 @@ class _Memory:
     """What stays from step to step of the launches for some parameters of a group."""
 
     def __init__(self) -> None:
-        self.columns: dict[int, Buffers] = {}
-        self.checked: list[Buffers] = []
+        self.buffers: list[Any] = []
+        self.columns: list[Buffers] = []
+        """The buffers of the parameters, of each moment, of each number."""
         self.bytes: list[int] = []
+        """Of each parameter."""
+        self.contiguous = True
         self._values: tuple[float, ...] | None = None
         self._hyper: Any = None
 
-    def column(self, number: int, tensors: list[Tensor]) -> Buffers:
-        """The buffers of tensors: the object of the last step if they are the same."""
-        buffers = [t._buffer for t in tensors]
-        known = self.columns.get(number)
-        if known is None or len(known) != len(buffers) or any(map(is_not, known, buffers)):
-            known = self.columns[number] = Buffers(buffers)
-        return known
+    def adopt(self, tensors: Sequence[Sequence[Tensor]]) -> None:
+        """Take other tensors than before."""
+        self.columns = [Buffers([t._buffer for t in column]) for column in tensors]
+        self.buffers = [buffer for column in self.columns for buffer in column]
+        self.bytes = [buffer.nbytes for buffer in self.columns[0]]
+        self.contiguous = all([buffer.flags.c_contiguous for buffer in self.columns[0]])
 
     def set_hyper(self, values: tuple[float, ...], p: Tensor) -> None:
         """Write options where kernels read them, if one changed."""

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..jit import driver, on_host, threads_for
+from ..drivers import repeating_driver
+from ..jit import on_host, threads_for
 from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
 from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
@@ -44,7 +45,7 @@ NEAR_TRANSFORMS = 1 << 19
 TASKS = 16
 
 
-@driver
+@repeating_driver
 def conv2d(x, w, b, y, stride, padding, dilation, groups):
     """y[n,o,i,j] = b[o] + sum_{c,u,v} x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw] w[o,c,u,v]"""
     taps = w.shape[2] * w.shape[3]
@@ -52,7 +53,7 @@ def conv2d(x, w, b, y, stride, padding, dilation, groups):
     _correlate(False, x, w, b, y, steps, stride, padding, dilation, groups)
 
 
-@driver
+@repeating_driver
 def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     """gx[n,c,r,s] = sum of gy[n,o,i,j] w[o,c,u,v] where r = i*sh+u*dh-ph and s = j*sw+v*dw-pw"""
     taps = w.shape[2] * w.shape[3]
@@ -61,7 +62,7 @@ def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     _correlate(True, gy, w, none, gx, steps, stride, padding, dilation, groups)
 
 
-@driver
+@repeating_driver
 def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     """gw[o,c,u,v] = sum_{n,i,j} gy[n,o,i,j] x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw],
     gb[o] = sum_{n,i,j} gy[n,o,i,j] unless gb is empty"""

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import driver, inner, kernel, threads_for
+from ..drivers import repeating_driver
+from ..jit import inner, kernel, threads_for
 from ..tasks import task_kernel
 
 TASK = 16384
 """Elements of a task, about."""
 
 
-@driver
+@repeating_driver
 def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by channel"""
     batch, channels, size = shape = _by_channel(x)
@@ -34,7 +35,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, e
         _normalise(threads, x, mean, sums, y, *cut)
 
 
-@driver
+@repeating_driver
 def running_norm(
     x: Any, mean: Any, var: Any, weight: Any, bias: Any, y: Any, invstd: Any, eps: float
 ) -> None:
@@ -50,7 +51,7 @@ def running_norm(
         _normalise(threads_for(2 * x.size), x, mean, factors, y, *cut)
 
 
-@driver
+@repeating_driver
 def batch_norm_grad(
     gy: Any,
     x: Any,

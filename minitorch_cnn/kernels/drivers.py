@@ -1,0 +1,195 @@
+"""Drivers: kernels in plain Python that leave all computing to compiled ones, whose calls of those
+are noted once and repeated."""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from numpy import empty, ndarray
+
+from .precision import get_winograd_tile
+from .threads import get_num_threads
+from .workspace import KEPT_BYTES, kept
+
+__all__ = ["Call", "capture", "captured", "driver", "on_host", "repeating_driver"]
+
+MOST_REPEATS = 1024
+"""Kinds of calls that are remembered."""
+
+MOST_BYTES = 1 << 14
+"""What an array may have that a driver makes in a call that is remembered."""
+
+
+def driver(function: Callable[..., None]) -> Callable[..., None]:
+    """Mark a kernel in plain Python that leaves all computing to compiled ones.
+
+    What it decides, it decides by shapes and options, so that its calls can be noted once and
+    repeated. A part that computes in Python begins with `on_host()`.
+    """
+    function.native = True  # type: ignore[attr-defined]
+    return function
+
+
+class Repeating:
+    """A driver with so much to decide that it repeats its calls itself, when its arguments are of
+    the same shapes and types again."""
+
+    native = True
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *args: Any) -> None:
+        if capturing is not None and capturing.here():
+            self._function(*args)
+            return
+        kind = [self, get_num_threads(), get_winograd_tile()]
+        for a in args:
+            if type(a) is ndarray:
+                kind += a.shape, a.strides, a.dtype
+            else:
+                kind.append(a)
+        (kept.repeats.get(tuple(kind)) or self._meet(tuple(kind), args))(*args)
+
+    def _meet(self, kind: tuple[Any, ...], args: tuple[Any, ...]) -> Callable[..., None]:
+        """What makes a call of this kind: from the second on, a repetition of those noted then."""
+        if kind in kept.repeats:
+            kept.repeats[kind] = run = _repeat(self._function, args) or self._function
+            return run
+        if len(kept.repeats) >= MOST_REPEATS:
+            kept.repeats.clear()
+        kept.repeats[kind] = None
+        return self._function
+
+
+repeating_driver = Repeating
+
+
+def on_host() -> None:
+    """Say that a driver is about to compute something itself."""
+    if capturing is not None and capturing.here():
+        raise _OnHost
+
+
+class _OnHost(Exception):
+    """Raised where a driver would compute something in Python."""
+
+
+# ---------------------------------------------------------------------- calls noted
+
+
+class Call(NamedTuple):
+    """A call of compiled code."""
+
+    compiled: Any
+    """What Numba made of a function."""
+    args: tuple[Any, ...]
+    spreads: bool = False
+    """Whether it spreads itself over threads."""
+    threads: int = 0
+    """If not 0, it is to be made so often, with the number of the thread and of threads before the
+    arguments."""
+    flat: bool = False
+    """Whether it is to be made with parts of the arrays instead of those numbers."""
+
+
+class _Capture:
+    """The calls of compiled kernels that a thread comes to, noted instead of made."""
+
+    def __init__(self, chained: bool) -> None:
+        self.calls: list[Any] = []
+        self.chained = chained
+        """Whether they are to become one call: its threads are awake."""
+        self._thread = threading.get_ident()
+
+    def here(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def note(self, kernel: Any, args: tuple[Any, ...]) -> None:
+        self.calls.append(kernel.call(*args) if self.chained else (kernel, args))
+
+
+capturing: _Capture | None = None
+_capture_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def captured(chained: bool = True) -> Iterator[list[Any]]:
+    """The calls of compiled code that this thread comes to in the block, none of them made.
+
+    Unless `chained`, kernels and their arguments.
+    """
+    global capturing
+    with _capture_lock:
+        capturing = _Capture(chained)
+        try:
+            yield capturing.calls
+        finally:
+            capturing = None
+
+
+def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] | None:
+    """The calls of compiled code that a kernel comes to with these arguments, none of them made.
+
+    None if it computes something in Python.
+    """
+    if not getattr(function, "native", False):
+        return None
+    with captured() as calls:
+        try:
+            function(*args)
+        except _OnHost:
+            return None
+    return calls
+
+
+# ---------------------------------------------------------------------- calls repeated
+
+
+def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[..., None] | None:
+    """A function that makes a driver's calls, on arguments of the same kind as these.
+
+    None if there is no telling from the arguments what the calls' are.
+    """
+    if any([type(a) is ndarray and not a.flags.c_contiguous for a in args]):
+        return None
+    # Arrays like those given. These may be one, and it could not be told which of them is meant.
+    models = [empty(a.shape, a.dtype) if type(a) is ndarray else a for a in args]
+    try:
+        with captured(chained=False) as noted:
+            function(*models)
+    except _OnHost:
+        return None
+    calls = []
+    for kernel, given in noted:
+        fixed, places = list(given), []
+        for i, value in enumerate(given):
+            if type(value) is not ndarray:
+                continue
+            shown = [n for n, m in enumerate(models) if value is m or value.base is m]
+            if shown:
+                model = models[shown[0]]
+                if value.dtype != model.dtype or value.size != model.size:
+                    return None  # it shows a part
+                same = value.shape == model.shape
+                places.append((i, shown[0], None if same else value.shape))
+                fixed[i] = None
+            elif value.nbytes > (MOST_BYTES if value.base is None else KEPT_BYTES):
+                return None
+        calls.append((kernel, fixed, places))
+
+    def repeat(*args: Any) -> None:
+        try:
+            for kernel, fixed, places in calls:
+                given = fixed.copy()
+                for place, number, shape in places:
+                    given[place] = args[number] if shape is None else args[number].reshape(shape)
+                kernel(*given)
+        except Exception:
+            function(*args)  # raises what there is to say
+            raise
+
+    return repeat
