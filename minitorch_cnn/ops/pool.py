@@ -14,6 +14,7 @@ from ..autograd.graph import no_grad
 from ..autograd.op import Op, Result
 from ..tensor import Tensor
 from .activation import relu
+from .compare import where
 from .creation import arange, rand, tensor, zeros
 from .elementwise import abs, pow, sign
 from .index import Put, Take, TakeAlong
@@ -77,6 +78,40 @@ class MaxPool2dGather(Op):
 
     def grad_x(self, gy: Tensor, indices: Tensor) -> Tensor:
         return MaxPool2dGrad.apply(gy, indices, size=self.shapes[0])
+
+
+class MaxPoolPairs(Op):
+    """y[n,c,i,j] = max_{u,v<2} x[n,c,2i+u,2j+v], code = 2u+v of the first of them: one byte"""
+
+    kernel = "pool_pairs.max_pool_pairs"
+    parameters = ("relu",)
+    results_named = ("y", "code")
+
+    @staticmethod
+    def outputs(x: Tensor, *, relu: bool) -> list[Result]:
+        n, c, h, w = x._buffer.shape
+        shape = (n, c, h // 2, w // 2)
+        return [(shape, x.dtype), (shape, dtypes.uint8)]
+
+    def grad_x(self, gy: Tensor, code: Tensor) -> Tensor:
+        return MaxPoolPairsGrad.apply(gy, code, size=self.shapes[0])
+
+
+class MaxPoolPairsGrad(Op):
+    """gx[n,c,2i+u,2j+v] = gy[n,c,i,j] where code = 2u+v, else 0"""
+
+    kernel = "pool_pairs.max_pool_pairs_grad"
+
+    @staticmethod
+    def outputs(gy: Tensor, code: Tensor, *, size: tuple[int, ...]) -> Result:
+        return size, gy.dtype
+
+    def grad_gy(self, g: Tensor, code: Tensor) -> Tensor:
+        rows, columns = 2 * code._buffer.shape[2], 2 * code._buffer.shape[3]
+        found = g[:, :, :rows:2, :columns:2]
+        for k in (1, 2, 3):
+            found = where(code == k, g[:, :, k // 2 : rows : 2, k % 2 : columns : 2], found)
+        return found
 
 
 class AvgPool2d(Op):
@@ -274,9 +309,26 @@ def _max_pool(
     name: str, dims: int, input: Tensor, options: tuple[Any, ...], return_indices: bool
 ) -> Any:
     x = _images(name, input, dims)
-    y, indices = MaxPool2d.apply(x, **_windows(name, dims, input, *options))
+    attrs = _windows(name, dims, input, *options)
+    if not return_indices and _in_pairs(x._buffer.shape, **attrs):
+        return lowered(MaxPoolPairs.apply(x, relu=False)[0], input, dims)
+    y, indices = MaxPool2d.apply(x, **attrs)
     y = lowered(y, input, dims)
     return (y, lowered(indices, input, dims)) if return_indices else y
+
+
+def _in_pairs(
+    shape: tuple[int, ...],
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> bool:
+    """Whether the windows are pairs of rows and of columns, and no column is left over."""
+    twos = kernel_size == stride == (2, 2)
+    plain = padding == (0, 0) and dilation == (1, 1) and size[0] == shape[2] // 2
+    return twos and plain and shape[3] % 2 == 0
 
 
 def avg_pool1d(

@@ -90,22 +90,15 @@ def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:
 
 
 def relu_and_max_pool(program: Program) -> None:
-    """relu, then the maxima of 2 x 2, or the other way round: in one pass, and back in one.
-
-    What it keeps of a window is a byte that says which number was the largest.
-    """
-    for i, launch in [*program.named("pool.max_pool2d")]:
-        x, y, indices, kernel_size, stride, padding, dilation = launch.args
-        twos = kernel_size == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1)
-        if not twos or x.shape[3] % 2 or not has_kernel(launch, "pool_pairs.max_pool_pairs"):
-            continue
+    """relu, then the maxima of 2 x 2, or the other way round: in one pass, and back in one."""
+    for i, launch in [*program.named("pool_pairs.max_pool_pairs")]:
+        x, y, code, _ = launch.args
         # What remembers the places: the gradient, if there is one.
-        if not program.is_private(indices):
+        if not program.is_private(code):
             continue
-        back = program.users(indices, after=i)
-        if [program.name(k) for k in back] not in ([], ["pool.max_pool2d_grad"]):
+        back = program.users(code, after=i)
+        if [program.name(k) for k in back] not in ([], ["pool_pairs.max_pool_pairs_grad"]):
             continue
-        code = program.buffer(indices.shape, np.uint8)
         gy, _, gx = program.args(back[0]) if back else (None, None, None)
         before = _relu_before(program, i, x, gx)
         behind = None if before else _relu_behind(program, i, y, gy)
@@ -124,8 +117,6 @@ def relu_and_max_pool(program: Program) -> None:
             if slope is not None:
                 gy = program.args(slope)[0]
                 program.remove(slope)
-        else:
-            program.replace(i, "pool_pairs.max_pool_pairs", x, y, code, False)
         if back:
             program.replace(back[0], "pool_pairs.max_pool_pairs_grad", gy, code, gx)
 
