@@ -13,6 +13,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     broadcast,
     column_offsets,
     column_tile,
+    copy_few,
     dot,
     entry,
     lanes,
@@ -199,6 +200,19 @@ def test_transpose_reads_and_writes_as_many_rows_as_told(dtype):
                 expected[1 + q * y_step :][:vector] = rows[:, q]
             transposes(x, 2, x_step, x_count, y, 1, y_step, y_count)
             np.testing.assert_array_equal(y, expected)
+
+
+@njit
+def copies_few(x, i, y, j, count):
+    copy_few(x, i, y, j, count)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_few_elements_are_copied_and_no_more(dtype):
+    for count in range(vector_of(dtype) + 1):
+        x, y = numbers(dtype, 2 + count), np.full(count + 3, 9, dtype)
+        copies_few(x, 2, y, 1, count)
+        np.testing.assert_array_equal(y, [9, *x[2:], 9, 9])
 
 
 @njit

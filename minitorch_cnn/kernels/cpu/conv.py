@@ -79,7 +79,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         gb[...] = gy.sum((0, 2, 3)) if gb.size else 0
         return
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
-        _winograd_weight_grad(gy, x, gw, gb, padding)
+        _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
     in_lanes = outputs >= vector
     block = BLOCK if in_lanes else BLOCK // 2 * vector
@@ -135,7 +135,7 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         )  # fmt: skip
         return
     if way == "winograd":
-        _winograd(adjoint, source, w, bias, target, steps, padding)
+        _winograd(adjoint, source, w, bias, target, steps, padding, dilation[0])
         return
     if _is_pointwise(kernel, stride, padding):
         source, target = _as_rows(source), _as_rows(target)
@@ -198,39 +198,49 @@ def _tile_rows(outputs):
 
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
     """Whether the transforms cost less than the products they save."""
-    plain = kernel == (3, 3) and stride == (1, 1) and dilation == (1, 1) and groups == 1
-    enough = max(padding) <= 2 and min(inputs, outputs) >= 32 and outputs % 4 == 0
-    return plain and enough and get_winograd_tile() > 0
+    apart = dilation[0]
+    plain = kernel == (3, 3) and stride == (1, 1) and groups == 1 and dilation == (apart, apart)
+    # Of a dilated one's padding a multiple: then the phases of both images are the same.
+    inside = max(padding) <= 2 * apart and padding[0] % apart == padding[1] % apart == 0
+    enough = min(inputs, outputs) >= 16 and outputs % 4 == 0
+    return plain and inside and enough and get_winograd_tile() > 0
 
 
-def _winograd(adjoint, source, w, bias, target, steps, padding):
+def _tiles(size, apart, m):
+    """How many tiles of m results cover so many elements, of which every `apart`-th is in one."""
+    return -(-size // (apart * m))
+
+
+def _winograd(adjoint, source, w, bias, target, steps, padding, apart):
     batch, channels = source.shape[:2]
     outputs, high, wide = target.shape[1:]
-    top, left = (2 - padding[0], 2 - padding[1]) if adjoint else padding
+    top, left = (2 - p // apart if adjoint else p // apart for p in padding)
     m, run, turn = 2, winograd, winograd_weights
     # Where many of their results would lie outside, large tiles have more products than small ones.
-    large, small = (-(-high // size) * -(-wide // size) * (size + 2) ** 2 for size in (4, 2))
+    large, small = (
+        _tiles(high, apart, size) * _tiles(wide, apart, size) * (size + 2) ** 2 for size in (4, 2)
+    )
     if get_winograd_tile() == 4 and large < small:
         m, run, turn = 4, winograd4, winograd4_weights
     count = (m + 2) ** 2
     points = shaped_workspace("points", (outputs, count, channels), source.dtype)
     turn(threads_for(points.size), w.reshape(-1), points, *steps, adjoint)
     vector = VECTOR_BYTES // source.itemsize
-    rows, across = batch * (-(-high // m)), -(-wide // m)
+    rows, across = batch * apart * apart * _tiles(high, apart, m), _tiles(wide, apart, m)
     task_rows = _task_rows(rows, across, count * channels, vector)
     size = winograd_size(m, channels + OUTPUTS, task_rows, across, vector)
     threads = threads_for(target.size * channels * 4)
     memory = workspace("memory", threads, size, source.dtype)
     if not bias.size:
         bias = np.zeros(outputs, source.dtype)
-    run(threads, source, points, bias, target, memory, top, left, task_rows)
+    run(threads, source, points, bias, target, memory, top, left, apart, task_rows)
 
 
-def _winograd_weight_grad(gy, x, gw, gb, padding):
+def _winograd_weight_grad(gy, x, gw, gb, padding, apart):
     batch, channels = x.shape[:2]
     outputs, high, wide = gy.shape[1:]
     vector = VECTOR_BYTES // x.itemsize
-    rows, across = batch * (-(-high // 2)), -(-wide // 2)
+    rows, across = batch * apart * apart * _tiles(high, apart, 2), _tiles(wide, apart, 2)
     parts = min(rows, 4 if outputs * channels <= 128 * 128 else 2)
     splits = 4 // parts
     some = -(-outputs // (splits * 2 * vector)) * 2 * vector
@@ -239,11 +249,12 @@ def _winograd_weight_grad(gy, x, gw, gb, padding):
     shape = (parts, splits, POINTS, padded_channels, some)
     sums = shaped_workspace("weight sums", shape, x.dtype)
     size = winograd_size(2, channels + some, task_rows, across, vector)
-    size += POINTS * vector * (across + vector)
+    size += 4 * vector * (across + 1)
     threads = threads_for(gy.size * channels * 4)
     memory = workspace("memory", threads, size, x.dtype)
     bias_sums = np.empty((parts, gb.size), np.float64)
-    winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, *padding, task_rows)
+    top, left = padding[0] // apart, padding[1] // apart
+    winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, top, left, apart, task_rows)
     if gb.size:
         add_up(bias_sums, gb)
     winograd_collect(threads_for(sums.size), sums, gw)

@@ -13,6 +13,9 @@ so that over many channels each of the 16 *points* is a matrix product. Lanes ar
 tiles. The gradient of the weight is the adjoint, G^T [sum over tiles of (A gy A^T) * (B^T d B)] G.
 All factors are 1 or 1/2: the error is that of the direct sum.
 
+With a dilation d, only elements that lie d apart meet: an image falls into d x d images, each with
+a convolution of its own.
+
 A task takes some rows of tiles, of one image or several. `memories` has a row for each thread.
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015).
 """
@@ -21,10 +24,11 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .conv_layout import plain_sum
 from .simd import (
     add_tile,
     broadcast,
+    copy_few,
+    entry,
     lanes,
     load,
     multiply_add,
@@ -45,13 +49,19 @@ OUTPUTS = 32  # channels of the target whose products are in memory at once
 # places in the fastest memory would be the same.
 SKEW = 16
 
+# What a task looks up of each of its rows of tiles: of which image it is, its number there and
+# where the elements that meet begin in a plane of the source, with how many rows and columns of
+# them; where its results lie in a plane of the target, how many rows and columns of them.
+IMAGE, NUMBER, SOURCE, ROWS, COLUMNS, TARGET, HIGH, WIDTH = range(8)
+FOUND = 8
+
 
 def winograd_size(m, lines, task_rows, across, vector):
     """Elements of memory for the points of so many lines of tiles of m x m, of which the channels
-    of the source are one part and those of the target the other; and for rows of x, parted."""
+    of the source are one part and those of the target the other; and for rows of x, twice."""
     padded = (task_rows * across + 2 * vector - 1) // vector * vector
-    strip = (m * task_rows + 4) * m * (across + 1 + vector)
-    return (m + 2) ** 2 * (lines * padded + 2 * SKEW) + strip
+    row = m * (across + 1 + vector)
+    return (m + 2) ** 2 * (lines * padded + 2 * SKEW) + (2 * (m + 2) * task_rows + 1) * row
 
 
 @task_kernel
@@ -102,22 +112,26 @@ def _spread(g, i, step, out, j, out_step):
 
 
 @task_kernel
-def winograd(thread, threads, x, points, bias, y, memories, top, left, task_rows):
-    """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+u-top,j+v-left] w[o,c,u,v]; points are of w"""
+def winograd(thread, threads, x, points, bias, y, memories, top, left, apart, task_rows):
+    """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+(u-top)d,j+(v-left)d] w[o,c,u,v], d = apart
+
+    The points are of w.
+    """
     multiply_tiles(
         2, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top, left,
-        task_rows,
+        apart, task_rows,
     )  # fmt: skip
 
 
 @inner
 def multiply_tiles(
-    m, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left, task_rows
-):
+    m, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left, apart,
+    task_rows,
+):  # fmt: skip
     """`winograd` for tiles of m x m results and the transforms of such tiles"""
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1:]
-    down, across = (high + m - 1) // m, (wide + m - 1) // m
+    down, across = _every(high, apart * m), _every(wide, apart * m)
     x, y, points = x.reshape(-1), y.reshape(-1), points.reshape(-1)
     vector = lanes(x)
     count = (m + 2) * (m + 2)
@@ -126,19 +140,21 @@ def multiply_tiles(
     spread = memory
     point, product_point = channels * padded + SKEW, OUTPUTS * padded + SKEW
     products = memory[count * point :]
-    strip = products[count * product_point :]
-    half = np.empty(count * vector, x.dtype)
+    strips = products[count * product_point :]
+    half, found = np.empty(count * vector, x.dtype), np.empty(task_rows * FOUND, np.int64)
     full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 1)
-    rows = batch * down
+    rows = batch * apart * apart * down
     tasks = (rows + task_rows - 1) // task_rows
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         first, last = task * task_rows, min(rows, (task + 1) * task_rows)
+        here = last - first
+        _find_rows(m, first, last, apart, height, width, high, wide, found)
         for c in range(channels):
             _spread_tiles(
-                m, spread_tile, x, c, channels, height, width, top, left, first, last, down,
-                across, strip, spread, c * padded, point, half,
+                m, spread_tile, x, c, channels, height, width, top, left, apart, found, here,
+                across, strips, spread, c * padded, point, half, c == 0,
             )  # fmt: skip
-        vectors = ((last - first) * across + vector - 1) // vector
+        vectors = (here * across + vector - 1) // vector
         for o in range(0, outputs, OUTPUTS):
             some = min(OUTPUTS, outputs - o)
             # A few tiles' vectors stay in the fastest memory for all these outputs.
@@ -158,12 +174,35 @@ def multiply_tiles(
                                       padded, products, to)  # fmt: skip
                     v += FOUR if whole else 1
             for k in range(some):
-                for row in range(first, last):
-                    n, r = row // down, row % down
-                    to = ((n * outputs + o + k) * high + m * r) * wide
-                    _join_tiles(m, join_tile, products, k * padded + (row - first) * across,
-                                product_point, across, bias, o + k, y, to,
-                                min(m, high - m * r), wide, strip, half)  # fmt: skip
+                for row in range(here):
+                    of, at = row * FOUND, k * padded + row * across
+                    to = (entry(found, of + IMAGE) * outputs + o + k) * high * wide
+                    _join_tiles(
+                        m, join_tile, products, at, product_point, across, bias, o + k, y,
+                        to + entry(found, of + TARGET), min(m, entry(found, of + HIGH)),
+                        entry(found, of + WIDTH), apart * wide, apart, strips, half,
+                    )  # fmt: skip
+
+
+@inner
+def _every(size, apart):
+    """How many of so many elements every `apart`-th is."""
+    return (size + apart - 1) // apart
+
+
+@inner
+def _find_rows(m, first, last, apart, height, width, high, wide, found):
+    """The table of some rows of tiles: divisions take long, and each channel needs their results"""
+    down, images = _every(high, apart * m), apart * apart
+    for row in range(first, last):
+        image, r = row // down, row % down
+        a, b = image % images // apart, image % apart
+        i = apart * m * r + a
+        of = (row - first) * FOUND
+        found[of + IMAGE], found[of + NUMBER] = image // images, r
+        found[of + SOURCE], found[of + TARGET] = a * width + b, i * wide + b
+        found[of + ROWS], found[of + COLUMNS] = _every(height - a, apart), _every(width - b, apart)
+        found[of + HIGH], found[of + WIDTH] = _every(high - i, apart), _every(wide - b, apart)
 
 
 @inner
@@ -185,58 +224,76 @@ def _multiply(shape, points, at, apart, channels, spread, place, padded, product
 
 @inner
 def _spread_tiles(
-    m, spread_tile, x, c, channels, height, width, top, left, first, last, down, across,
-    strip, spread, to, point, half,
+    m, spread_tile, x, c, channels, height, width, top, left, apart, found, rows, across, strips,
+    spread, to, point, half, blank,
 ):  # fmt: skip
     """spread[to + e*point + tile] = (B^T d B)[e] of channel c for the tiles of some rows
 
+    strips[k,phase,q] = x[k, m*q + phase - left], 0 outside x, for the rows k that tiles need. The
+    first channel's are laid between zeros (`blank`), the others' in the same places.
     A vector that begins near a row's end writes beyond it, where the next row is then written.
     """
     vector = lanes(x)
     line = across + 1 + vector
-    row = first
-    while row < last:
-        n, r = row // down, row % down
-        count = min(last - row, down - r)  # rows of tiles in this image
-        at = (n * channels + c) * height * width
-        _part_columns(m, x, at, height, width, m * r - top, m * count + 2, left, strip, line)
-        for k in range(count):
-            for q in range(0, across, vector):
-                spread_tile(strip, m * k * m * line + q, line, spread,
-                            to + (row - first + k) * across + q, point, half)  # fmt: skip
-        row += count
+    size = (m + 2) * rows * m * line
+    if blank:
+        for i in range(2 * size):
+            strips[i] = 0
+    # Where the first element of a row of x, and the second, go in a strip's line.
+    first = left // 2 + (line if left % 2 else 0)
+    second = left // 2 + (1 if left % 2 else line)
+    at = 0
+    for row in range(rows):
+        of = row * FOUND
+        r, count = entry(found, of + NUMBER), entry(found, of + ROWS)
+        columns = entry(found, of + COLUMNS)
+        plane = (entry(found, of + IMAGE) * channels + c) * height * width
+        plane += entry(found, of + SOURCE)
+        # The rows that this row of tiles does not share with the one before it.
+        for k in range(0 if row == 0 or r == 0 else 2, m + 2):
+            i = m * r + k - top
+            if 0 <= i < count:
+                here = plane + i * apart * width
+                if m != 2:
+                    _copy_row(x, here, apart, columns, strips, size + at + left)
+                elif apart == 1 and columns >= 2 * vector and columns % 2 == 0:
+                    for j in range(0, columns, 2 * vector):
+                        q = min(j, columns - 2 * vector)
+                        place = at + q // 2
+                        store_parted(x, here + q, strips, place + first, strips, place + second)
+                else:
+                    for q in range(0, columns, 2):
+                        strips[at + first + q // 2] = x[here + q * apart]
+                    for q in range(0, columns - 1, 2):
+                        strips[at + second + q // 2] = x[here + (q + 1) * apart]
+            at += m * line
+    # For tiles of 4 the rows are laid out whole, behind the strips, and parted twice; all of them
+    # at a time, for the processor waits where a vector is loaded of what two have just stored.
+    if m != 2:
+        end, used = size + at, max(vector, across + 1)
+        for i in range(0, at, m * line):
+            _part(strips, size + i, 2 * line, strips, end, end + 2 * line)
+            _part(strips, end, used, strips, i, i + 2 * line)
+            _part(strips, end + 2 * line, used, strips, i + line, i + 3 * line)
+    at = 0
+    for row in range(rows):
+        if row > 0:
+            at += (m + 2 if entry(found, row * FOUND + NUMBER) == 0 else m) * m * line
+        for q in range(0, across, vector):
+            spread_tile(strips, at + q, line, spread, to + row * across + q, point, half)
 
 
 @inner
-def _part_columns(m, x, at, height, width, i0, count, left, strip, line):
-    """strip[k,phase,q] = x[i0 + k, m*q + phase - left] for k < count, q < line, 0 outside x"""
+def _copy_row(x, at, step, count, padded, to):
+    """padded[to + q] = x[at + q*step] for q < count"""
     vector = lanes(x)
-    padded = strip[count * m * line :]  # a row of x between zeros
-    halves = padded[m * line :]
-    columns = min(width, m * line - left)
-    for j in range(m * line):
-        padded[j] = 0
-    for k in range(count):
-        i, to = i0 + k, k * m * line
-        if i < 0 or i >= height:
-            blank = strip[to : to + m * line]
-            for j in range(m * line):
-                blank[j] = 0
-            continue
-        if columns >= vector:
-            for j in range(0, columns, vector):
-                q = min(j, columns - vector)
-                store(load(x, at + i * width + q), padded, left + q)
-        else:
-            source, row = x[at + i * width :], padded[left:]
-            for j in range(columns):
-                row[j] = source[j]
-        if m == 2:
-            _part(padded, 0, line, strip, to, to + line)
-        else:
-            _part(padded, 0, 2 * line, halves, 0, 2 * line)
-            _part(halves, 0, line, strip, to, to + 2 * line)
-            _part(halves, 2 * line, line, strip, to + line, to + 3 * line)
+    if step == 1 and count >= vector:
+        for j in range(0, count, vector):
+            q = min(j, count - vector)
+            store(load(x, at + q), padded, to + q)
+    else:
+        for q in range(count):
+            padded[to + q] = x[at + q * step]
 
 
 @inner
@@ -290,21 +347,26 @@ def _store_four(vectors, y, to, step):
 
 @inner
 def _join_tiles(
-    m, join_tile, products, at, point, across, bias, o, y, to, rows, wide, buffer, half
-):
-    """y[to + i*wide + j] = bias[o] + (A^T m A)[i % m, j % m] for a row of tiles"""
+    m, join_tile, products, at, point, across, bias, o, y, to, rows, columns, row_step, step,
+    buffer, half,
+):  # fmt: skip
+    """y[to + i*row_step + j*step] = bias[o] + (A^T m A)[i % m, j % m] for a row of tiles"""
     vector = lanes(y)
     shift = broadcast(bias, o)
     for q in range(0, across, vector):
-        columns = wide - m * q
-        if rows == m and columns >= m * vector:
-            join_tile(products, at + q, point, shift, y, to + m * q, wide, half)
+        some = min(columns - m * q, m * vector)
+        if rows == m and some == m * vector and step == 1:
+            join_tile(products, at + q, point, shift, y, to + m * q, row_step, half)
             continue
         join_tile(products, at + q, point, shift, buffer, 0, m * vector, half)
         for i in range(rows):
-            row, part = y[to + i * wide + m * q :], buffer[i * m * vector :]
-            for j in range(min(columns, m * vector)):
-                row[j] = part[j]
+            here = to + i * row_step + m * q * step
+            if step == 1:
+                for j in range(0, some, vector):
+                    copy_few(buffer, i * m * vector + j, y, here + j, min(vector, some - j))
+            else:
+                for j in range(some):
+                    y[here + j * step] = buffer[i * m * vector + j]
 
 
 @inner
@@ -326,7 +388,9 @@ def _sums(m, at, step):
 
 
 @task_kernel
-def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top, left, task_rows):
+def winograd_weight_grad(
+    thread, threads, gy, x, sums, bias_sums, memories, top, left, apart, task_rows
+):
     """sums[part,split,e,c,o] = sum over the part's tiles of (A gy A^T)[e] (B^T d B)[e], and
     bias_sums[part,o] = the sum of gy over its rows
 
@@ -336,21 +400,22 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
     batch, channels, height, width = x.shape
     outputs, high, wide = gy.shape[1:]
     parts, splits, _, padded_channels, some = sums.shape
-    down, across = (high + 1) // 2, (wide + 1) // 2
+    down, across = _every(high, apart * 2), _every(wide, apart * 2)
     x, gy = x.reshape(-1), gy.reshape(-1)
     vector = lanes(x)
     padded = _padded(task_rows * across, vector)
     spread = memories[thread]
     point, slope_point = channels * padded + SKEW, padded * some + SKEW
     slopes = spread[POINTS * point :]
-    strip = slopes[POINTS * slope_point :]
+    strips = slopes[POINTS * slope_point :]
     half = np.empty(0, x.dtype)  # which these transforms do without
+    found = np.empty(task_rows * FOUND, np.int64)
     # Channels are taken in whole tiles, of which the last repeats the last channel.
     places = np.empty(padded_channels, np.int64)
     for c in range(padded_channels):
         places[c] = min(c, channels - 1) * padded
     shape = zero_tile(x, WIDE, 2)
-    rows = batch * down
+    rows = batch * apart * apart * down
     tasks = parts * splits
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         part, split = task // splits, task % splits
@@ -363,17 +428,19 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
         end = (part + 1) * rows // parts
         for first in range(part * rows // parts, end, task_rows):
             last = min(end, first + task_rows)
+            _find_rows(2, first, last, apart, height, width, high, wide, found)
             for c in range(channels):
                 _spread_tiles(
-                    2, _spread_tile, x, c, channels, height, width, top, left, first, last, down,
-                    across, strip, spread, c * padded, point, half,
+                    2, _spread_tile, x, c, channels, height, width, top, left, apart, found,
+                    last - first, across, strips, spread, c * padded, point, half, c == 0,
                 )  # fmt: skip
             for o in range(0, min(some, outputs - split * some), vector):
                 begin = split * some + o
                 here = min(vector, outputs - begin)
-                _spread_slopes(gy, begin, here, outputs, high, wide, first, last, down, across,
-                               strip, slopes, o, some, slope_point,
-                               bias_sums, part)  # fmt: skip
+                _spread_slopes(
+                    gy, begin, here, outputs, high, wide, apart, found, last - first, across,
+                    strips, slopes, o, some, slope_point, bias_sums, part,
+                )  # fmt: skip
             tiles = (last - first) * across
             for e in range(POINTS):
                 for c in range(0, padded_channels, WIDE):
@@ -391,35 +458,52 @@ def winograd_weight_grad(thread, threads, gy, x, sums, bias_sums, memories, top,
 
 @inner
 def _spread_slopes(
-    gy, o, count, outputs, high, wide, first, last, down, across, strip, slopes, to, some, point,
+    gy, o, count, outputs, high, wide, apart, found, rows, across, turned, slopes, to, some, point,
     bias_sums, part,
 ):  # fmt: skip
     """slopes[e, tile, to + k] = (A gy A^T)[e] of channel o + k for the tiles of some rows"""
     vector = lanes(gy)
-    line = across + vector
-    turned = strip[8 * line :]
-    for row in range(first, last):
-        n, r = row // down, row % down
-        for k in range(count):
-            at = (n * outputs + o + k) * high * wide
-            if bias_sums.size > 0:
-                pixels = gy[at + 2 * r * wide :]
-                bias_sums[part, o + k] += plain_sum(pixels, min(2, high - 2 * r) * wide)
-            _part_columns(2, gy, at, high, wide, 2 * r, 2, 0, strip, line)
-            step = vector * line
-            for q in range(0, across, vector):
-                y0, y1 = load(strip, q), load(strip, line + q)
-                z0, z1 = load(strip, 2 * line + q), load(strip, 3 * line + q)
-                place = k * line + q
-                _slope_line(y0, y1, turned, place, step)
-                _slope_line(y0 + z0, y1 + z1, turned, place + 4 * step, step)
-                _slope_line(y0 - z0, y1 - z1, turned, place + 8 * step, step)
-                _slope_line(z0 * -1.0, z1 * -1.0, turned, place + 12 * step, step)
-        for e in range(POINTS):
-            for q in range(0, across, vector):
-                place = e * point + ((row - first) * across + q) * some + to
-                tiles = min(vector, across - q)
-                transpose(turned, e * vector * line + q, line, count, slopes, place, some, tiles)
+    plane, line = high * wide, 2 * across * vector
+    total = 2 * line  # where the sums of a row of tiles are
+    for row in range(rows):
+        for k in range(total, total + vector):
+            turned[k] = 0
+        of = row * FOUND
+        at = (entry(found, of + IMAGE) * outputs + o) * plane + entry(found, of + TARGET)
+        for i in range(2):
+            # turned[i,j,k] = gy[o+k] at row i and column j of the tiles, 0 outside
+            columns = entry(found, of + WIDTH) if i < entry(found, of + HIGH) else 0
+            here = at + i * apart * wide
+            _turn_row(gy, here, plane, count, apart, columns, turned, i * line)
+            for k in range(i * line + columns * vector, (i + 1) * line):
+                turned[k] = 0
+        for q in range(across):
+            here = 2 * q * vector
+            y0, y1 = load(turned, here), load(turned, here + vector)
+            z0, z1 = load(turned, line + here), load(turned, line + here + vector)
+            place = (row * across + q) * some + to
+            _slope_line(y0, y1, slopes, place, point)
+            _slope_line(y0 + z0, y1 + z1, slopes, place + 4 * point, point)
+            _slope_line(y0 - z0, y1 - z1, slopes, place + 8 * point, point)
+            _slope_line(z0 * -1.0, z1 * -1.0, slopes, place + 12 * point, point)
+            store(load(turned, total) + ((y0 + z0) + (y1 + z1)), turned, total)
+        for k in range(count if bias_sums.size > 0 else 0):
+            bias_sums[part, o + k] += turned[total + k]
+
+
+@inner
+def _turn_row(gy, at, plane, channels, step, count, turned, to):
+    """turned[to + j*lanes + k] = gy[at + k*plane + j*step] for j < count, k < channels"""
+    vector = lanes(gy)
+    if step == 1 and count >= vector:
+        for q in range(0, count, vector):
+            j = min(q, count - vector)
+            transpose(gy, at + j, plane, channels, turned, to + j * vector, vector, vector)
+        return
+    for k in range(vector):
+        row = at + min(k, channels - 1) * plane
+        for j in range(count):
+            turned[to + j * vector + k] = gy[row + j * step]
 
 
 @inner

@@ -39,11 +39,14 @@ def _spread(g, i, step, out, j, out_step):
 
 
 @task_kernel
-def winograd4(thread, threads, x, points, bias, y, memories, top, left, task_rows):
-    """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+u-top,j+v-left] w[o,c,u,v]; points are of w"""
+def winograd4(thread, threads, x, points, bias, y, memories, top, left, apart, task_rows):
+    """y[n,o,i,j] = bias[o] + sum_{c,u,v} x[n,c,i+(u-top)d,j+(v-left)d] w[o,c,u,v], d = apart
+
+    The points are of w.
+    """
     multiply_tiles(
         4, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top, left,
-        task_rows,
+        apart, task_rows,
     )  # fmt: skip
 
 

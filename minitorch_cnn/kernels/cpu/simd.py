@@ -521,6 +521,31 @@ def store(typingctx, vector, y, i):
 
 
 @intrinsic
+def copy_few(typingctx, x, i, y, j, count):
+    """y[j + q] = x[i + q] for q < count <= lanes; elements of x beyond are not read"""
+
+    def codegen(context, builder, signature, args):
+        i_value, j_value, number = (
+            _index(context, builder, signature.args[k], args[k]) for k in (1, 3, 4)
+        )
+        source = _pointer(context, builder, x, args[0], i_value)
+        target = _pointer(context, builder, y, args[2], j_value)
+        # As many as each binary digit of the number says.
+        some = _kind(x.dtype).count
+        while some:
+            kind = ir.VectorType(_kind(x.dtype).element, some)
+            here = builder.and_(number, INDEX(some))
+            with builder.if_then(builder.icmp_signed("!=", here, INDEX(0))):
+                first = builder.and_(number, INDEX(-2 * some))
+                vector = _load(builder, kind, builder.gep(source, [first]))
+                _store(builder, vector, builder.gep(target, [first]))
+            some //= 2
+        return context.get_dummy_value()
+
+    return types.void(x, i, y, j, count), codegen
+
+
+@intrinsic
 def broadcast(typingctx, x, i):
     """A vector of x[i]"""
 
