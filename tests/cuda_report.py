@@ -1,21 +1,23 @@
 """What the machine code of the CUDA kernels takes, found without a GPU or CUDA's tools.
 
-    python -m tests.cuda_report            # a table for one GPU, sm_90
-    python -m tests.cuda_report 80         # another
-    python -m tests.cuda_report check      # every kernel for every GPU; some minutes
+    python -m tests.cuda_report            # what is not as it should be, in any kernel for any GPU
+    python -m tests.cuda_report --update   # the same, and KERNELS.md written anew
+    python -m tests.cuda_report --update order scan    # the rows of these families alone
 
-PTX is assembled by nvJitLink, which comes with numba-cuda.
+It takes some minutes. PTX is assembled by nvJitLink, which comes with numba-cuda.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minitorch_cnn.kernels import cuda as kernels
 from minitorch_cnn.kernels.cuda.registry import FACTORIES, Kernel
@@ -24,11 +26,34 @@ from .ptx_device import compile_ptx
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0)]
 
+PAGE = Path(__file__).resolve().parents[1] / "KERNELS.md"
+
 REGISTERS = 65_536
 """Of a multiprocessor, and so the most of a block."""
 SHARED_BYTES = 48 * 1024
 """Of a block, unless it asks for more in a way that these don't."""
-MOST_WARPS = {(7, 5): 32, (8, 0): 64, (9, 0): 64, (10, 0): 64}
+
+
+class Multiprocessor(NamedTuple):
+    """What a block shares with others.
+
+    Source: https://docs.nvidia.com/cuda/cuda-c-programming-guide/#compute-capabilities
+    """
+
+    warps: int
+    blocks: int
+    shared: int
+    """Bytes of memory."""
+    reserved: int
+    """Bytes that each block takes beside those that the assembler reports."""
+
+
+MULTIPROCESSORS = {
+    (7, 5): Multiprocessor(32, 16, 64 * 1024, 0),
+    (8, 0): Multiprocessor(64, 32, 164 * 1024, 1024),
+    (9, 0): Multiprocessor(64, 32, 228 * 1024, 0),
+    (10, 0): Multiprocessor(64, 32, 228 * 1024, 1024),
+}
 
 
 @dataclass
@@ -48,12 +73,11 @@ class Code:
     def occupancy(self) -> float:
         """The share of a multiprocessor's threads that can be there at once, as registers and
         shared memory bound it."""
-        warps = -(-self.kernel.threads // 32)
+        most, warps = MULTIPROCESSORS[self.capability], -(-self.kernel.threads // 32)
         each = -(-self.registers * 32 // 256) * 256
-        by_registers = REGISTERS // (each * warps)
-        by_shared = 100 * 1024 // max(self.shared, 1)
-        most = MOST_WARPS[self.capability]
-        return min(by_registers, by_shared, most // warps) * warps / most
+        by_registers = REGISTERS // each // warps
+        by_shared = most.shared // max(self.shared + most.reserved, 1)
+        return min(by_registers, by_shared, most.blocks, most.warps // warps) * warps / most.warps
 
     def breaches(self) -> list[str]:
         """In what it is not as it should be."""
@@ -80,8 +104,9 @@ def examples() -> Iterator[tuple[str, Kernel]]:
     for path in sorted(Path(kernels.__path__[0]).glob("*.py")):
         importlib.import_module(f"{kernels.__name__}.{path.stem}")
     for name, factory in sorted(FACTORIES.items()):
-        for key in factory.examples():
-            yield f"{name}({', '.join(map(_text, key))})", factory.make(*key)
+        keys = {f"{name}({', '.join(map(_text, key))})": key for key in factory.examples()}
+        for text, key in sorted(keys.items()):
+            yield text, factory.make(*key)
 
 
 def _text(value: Any) -> str:
@@ -128,37 +153,81 @@ def assemble(kernel: Kernel, capability: tuple[int, int]) -> Code:
     )
 
 
-def table(capability: tuple[int, int]) -> str:
-    """What each kernel takes, as Markdown."""
-    lines = [
-        f"| kernel, for sm_{capability[0]}{capability[1]} | threads | registers | shared bytes "
-        "| occupancy at most |",
-        "|---|---:|---:|---:|---:|",
+def compiled(kernel: Kernel) -> list[Code]:
+    """A kernel's machine code for every GPU."""
+    return [assemble(kernel, capability) for capability in CAPABILITIES]
+
+
+def tools() -> str:
+    """What the numbers depend on beside the kernels."""
+    packages = "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink"
+    return ", ".join(f"{name} {version(name)}" for name in packages)
+
+
+def row(name: str, codes: list[Code]) -> str:
+    """A kernel's line in the table."""
+
+    def each(values: list[str]) -> str:
+        return values[0] if len(set(values)) == 1 else " ".join(values)
+
+    cells = [
+        str(codes[0].kernel.threads),
+        each([str(c.registers) for c in codes]),
+        each([f"{c.shared:,}" for c in codes]),
+        each([f"{c.occupancy:.0%}" for c in codes]),
     ]
-    for name, kernel in examples():
-        code = assemble(kernel, capability)
-        lines.append(
-            f"| {name} | {kernel.threads} | {code.registers} | {code.shared} "
-            f"| {code.occupancy:.0%} |"
-        )
-    return "\n".join(lines)
+    return f"| {name} | {' | '.join(cells)} |"
 
 
-def check() -> int:
+def rows() -> dict[str, str]:
+    """The table's lines as they are written, by kernel."""
+    lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    return {line.split(" | ")[0][2:]: line for line in lines if re.match(r"\| \w+\.", line)}
+
+
+def page(lines: dict[str, str]) -> str:
+    """KERNELS.md with these lines."""
+    listed = "\n".join(lines[name] for name, _ in examples() if name in lines)
+    return f"""\
+# What the CUDA kernels take
+
+Of every kernel, in the variants that tests compile: threads of a block and, as NVIDIA's assembler
+reports them, registers of a thread and bytes of shared memory of a block; and the bound that both
+set on occupancy, the share of a multiprocessor's threads that can be there at once. Four numbers
+are those for sm_75, sm_80, sm_90 and sm_100; one is all of theirs. No kernel spills registers.
+No GPU was asked: these are the assembler's figures, not measurements.
+
+`python -m tests.cuda_report --update` writes this page; `tests/test_cuda_compile.py` compares it.
+The numbers are those of {tools()}.
+
+| kernel | threads | registers | shared bytes | occupancy at most |
+|---|---:|---:|---:|---:|
+{listed}
+"""
+
+
+def main(arguments: list[str]) -> int:
     """Print what is not as it should be; returns how much that is."""
-    count = wrong = 0
+    parser = argparse.ArgumentParser("python -m tests.cuda_report")
+    parser.add_argument("families", nargs="*", help="order, scan and so on; all if none is named")
+    parser.add_argument("--update", action="store_true", help="write KERNELS.md")
+    asked = parser.parse_args(arguments)
+    lines, count, wrong = rows(), 0, 0
     for name, kernel in examples():
-        for capability in CAPABILITIES:
-            breaches = assemble(kernel, capability).breaches()
+        if asked.families and name.partition(".")[0] not in asked.families:
+            continue
+        codes = compiled(kernel)
+        lines[name] = row(name, codes)
+        for code in codes:
+            breaches = code.breaches()
             count, wrong = count + 1, wrong + len(breaches)
             for breach in breaches:
-                print(f"{name} for sm_{capability[0]}{capability[1]}: {breach}")
+                print(f"{name} for sm_{code.capability[0]}{code.capability[1]}: {breach}")
     print(f"{count} kernels compiled, {wrong} breaches")
+    if asked.update:
+        PAGE.write_text(page(lines))
     return wrong
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1] if len(sys.argv) > 1 else "90"
-    if asked == "check":
-        sys.exit(bool(check()))
-    print(table((int(asked[:-1]), int(asked[-1]))))
+    sys.exit(bool(main(sys.argv[1:])))

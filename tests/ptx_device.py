@@ -7,6 +7,7 @@ are tested together.
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -27,9 +28,13 @@ launches = 0
 """How many kernels were run."""
 
 
-def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str:
-    """The PTX of a kernel for GPUs of a compute capability."""
-    from numba.cuda import dispatcher
+@functools.lru_cache(maxsize=1)
+def compile_ir(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> Any:
+    """A kernel as Numba compiles it: its LLVM code, of which NVVM makes PTX.
+
+    It is the same for all GPUs from sm_75 on, and takes most of the time; so the last is kept.
+    """
+    from numba.cuda import compiler, dispatcher
 
     class Target:
         compute_capability = capability
@@ -38,9 +43,17 @@ def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str
     before = dispatcher.get_current_device
     dispatcher.get_current_device = lambda: Target
     try:
-        ptx, _ = driver.cuda.compile_ptx(kernel.function, kernel.signature, cc=capability)
+        library, _ = compiler._compile_pyfunc_with_fixup(
+            kernel.function, kernel.signature, device=False, abi="numba", cc=capability
+        )
     finally:
         dispatcher.get_current_device = before
+    return library
+
+
+def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str:
+    """The PTX of a kernel for GPUs of a compute capability."""
+    (ptx,) = compile_ir(kernel).get_asm_strs(cc=capability)
     return str(ptx)
 
 
