@@ -74,76 +74,105 @@ def max_pool2d(
     maximum(of(x.dtype))(blocks_for(y.size, BLOCK), x, y, indices, p)
 
 
-@variants(("rows",), ("columns",))
-def bounds(side: str) -> tuple[Any, ...]:
-    """The first and last row of the plane in which a row of windows found something; or columns
+# Which windows found their maximum in a place: to ask all of a plane would take a time that grows
+# with its square. So, of the rows and the columns of windows, first between which rows, or columns,
+# of the plane they found something; then, of each row and column of the plane, the first and the
+# last that may have found something there. Both are noted as pairs, rows before columns.
+@variants(())
+def bounds() -> tuple[Any, ...]:
+    """found = between which rows of the plane a row of windows found something; columns alike
 
-    p: how many, height and width of windows, width of planes.
+    p: rows and columns in all, height and width of windows, width of planes.
     """
-    by_row = side == "rows"
 
-    def bounds(indices, found, p):
+    def max_pool2d_bounds(indices, found, p):
         e = thread_index()
         if e < u32(p[0]):
-            count = p[1] if by_row else p[2]
-            plane = u32(e // u32(count))
-            line = u32(e - u32(plane * u32(count)))
-            start = u32(u32(plane * u32(p[1])) * u32(p[2]))
+            lines = u32(u32(p[1]) + u32(p[2]))
+            plane = u32(e // lines)
+            line = u32(e - u32(plane * lines))
+            by_row = line < u32(p[1])
+            window = u32(u32(plane * u32(p[1])) * u32(p[2]))
+            window = u32(window + (u32(line * u32(p[2])) if by_row else u32(line - u32(p[1]))))
             low, high = i32(2147483647), i32(-1)
-            for k in range(p[2] if by_row else p[1]):
-                i, j = (line, u32(k)) if by_row else (u32(k), line)
-                at = i32(indices[u32(u32(start + u32(i * u32(p[2]))) + j)])
+            for _ in range(p[2] if by_row else p[1]):
+                at = i32(indices[window])
                 if at >= 0:
                     row = u32(u32(at) // u32(p[3]))
                     here = i32(row) if by_row else i32(u32(u32(at) - u32(row * u32(p[3]))))
                     low, high = min(low, here), max(high, here)
+                window = u32(window + (u32(1) if by_row else u32(p[2])))
             found[u32(e * u32(2))] = low
             found[u32(u32(e * u32(2)) + u32(1))] = high
 
-    return bounds, (vector(i64), vector(i32), integers(4))
+    return max_pool2d_bounds, (vector(i64), vector(i32), integers(4))
+
+
+@variants(())
+def reach() -> tuple[Any, ...]:
+    """found = the first row of windows that may have found something in a row of the plane, and
+    the one behind the last; columns alike
+
+    p: rows and columns in all, height and width of planes, height and width of windows.
+    """
+
+    def max_pool2d_reach(between, found, p):
+        e = thread_index()
+        if e < u32(p[0]):
+            lines = u32(u32(p[1]) + u32(p[2]))
+            plane = u32(e // lines)
+            line = i32(u32(e - u32(plane * lines)))
+            by_row = line < p[1]
+            start = u32(plane * u32(u32(p[3]) + u32(p[4])))
+            start = u32(start + (u32(0) if by_row else u32(p[3])))
+            here = line if by_row else i32(line - p[1])
+            first, last = i32(2147483647), i32(0)
+            for k in range(p[3] if by_row else p[4]):
+                at = u32(u32(start + u32(k)) * u32(2))
+                if between[at] <= here and here <= between[u32(at + u32(1))]:
+                    first, last = min(first, i32(k)), i32(k + 1)
+            found[u32(e * u32(2))] = first
+            found[u32(u32(e * u32(2)) + u32(1))] = last
+
+    return max_pool2d_reach, (vector(i32), vector(i32), integers(5))
 
 
 @variants((f32,), (f64,))
 def collected(kind: Any) -> tuple[Any, ...]:
-    """gx[e] = sum of gy over the windows that found their maximum at e
+    """gx[e] = sum of gy over the windows that found something at e; p: elements, h, w, oh, ow"""
 
-    Only windows are looked at in whose row and in whose column something was found in this row and
-    this column. p: elements, h, w, oh, ow.
-    """
-
-    def max_pool2d_grad(gy, indices, rows, columns, gx, p):
+    def max_pool2d_grad(gy, indices, windows, gx, p):
         e = thread_index()
         if e < u32(p[0]):
             plane, r, s = position(e, p[1], p[2])
             at = i32(i32(r * p[2]) + s)
+            lines = u32(plane * u32(u32(p[1]) + u32(p[2])))
+            row = u32(u32(lines + u32(r)) * u32(2))
+            column = u32(u32(u32(lines + u32(p[1])) + u32(s)) * u32(2))
+            first, last = windows[column], windows[u32(column + u32(1))]
             total = kind(0)
-            row_start, column_start = u32(plane * u32(p[3])), u32(plane * u32(p[4]))
-            for i in range(p[3]):
-                line = u32(u32(row_start + u32(i)) * u32(2))
-                if rows[line] <= r and r <= rows[u32(line + u32(1))]:
-                    windows = u32(u32(row_start + u32(i)) * u32(p[4]))
-                    for j in range(p[4]):
-                        side = u32(u32(column_start + u32(j)) * u32(2))
-                        if columns[side] <= s and s <= columns[u32(side + u32(1))]:
-                            window = u32(windows + u32(j))
-                            if i32(indices[window]) == at:
-                                total += gy[window]
+            for i in range(windows[row], windows[u32(row + u32(1))]):
+                line = u32(u32(u32(plane * u32(p[3])) + u32(i)) * u32(p[4]))
+                for j in range(first, last):
+                    window = u32(line + u32(j))
+                    if i32(indices[window]) == at:
+                        total += gy[window]
             gx[e] = total
 
-    array, places = vector(kind), vector(i32)
-    return max_pool2d_grad, (array, vector(i64), places, places, array, integers(5))
+    array = vector(kind)
+    return max_pool2d_grad, (array, vector(i64), vector(i32), array, integers(5))
 
 
 def max_pool2d_grad(gy: Any, indices: Any, gx: Any) -> None:
     """gx[n,c,p] = sum of gy[n,c,i,j] where indices[n,c,i,j] = p"""
     planes, (high, wide) = gx.shape[0] * gx.shape[1], gy.shape[2:]
-    sides = []
-    for side, count in (("rows", planes * high), ("columns", planes * wide)):
-        sides.append(empty((count, 2), np.dtype(np.int32)))
-        p = (count, high, wide, gx.shape[3])
-        bounds(side)(blocks_for(count, BLOCK), indices, sides[-1], p)
+    lines, places = planes * (high + wide), planes * (gx.shape[2] + gx.shape[3])
+    between, windows = [empty((n, 2), np.dtype(np.int32)) for n in (lines, places)]
+    bounds()(blocks_for(lines, BLOCK), indices, between, (lines, high, wide, gx.shape[3]))
+    p = (places, *gx.shape[2:], high, wide)
+    reach()(blocks_for(places, BLOCK), between, windows, p)
     p = (gx.size, *gx.shape[2:], high, wide)
-    collected(of(gx.dtype))(blocks_for(gx.size, BLOCK), gy, indices, *sides, gx, p)
+    collected(of(gx.dtype))(blocks_for(gx.size, BLOCK), gy, indices, windows, gx, p)
 
 
 @variants((f32,), (f64,))
