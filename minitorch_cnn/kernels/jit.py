@@ -29,7 +29,7 @@ from numpy import ndarray
 from . import drivers, helper, threads
 from .claim import Claim, Elsewhere
 from .drivers import Call, capture, captured, driver, on_host
-from .linked import LinkedCompiler
+from .linked import KernelCompiler, LinkedCompiler
 
 __all__ = [
     "Call",
@@ -80,6 +80,7 @@ COMPILED: dict[str, Any] = {
     "error_model": "numpy",
     "nogil": True,
     "no_cfunc_wrapper": True,  # no C calls it
+    "pipeline_class": KernelCompiler,
 }
 
 _inner: dict[str, Any] = {
