@@ -177,6 +177,7 @@ from .ops.creation import randn_like as randn_like
 from .ops.creation import randperm as randperm
 from .ops.creation import scalar_tensor as scalar_tensor
 from .ops.creation import tensor as tensor
+from .ops.creation import to_dlpack as to_dlpack
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
 from .ops.diagonal import diag as diag

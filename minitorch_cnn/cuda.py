@@ -2,8 +2,9 @@
 
 See https://docs.pytorch.org/docs/stable/cuda.html.
 
-The kernels have not run on a GPU: they were compiled for four generations of them, and executed in
-a simulator and in an interpreter of PTX.
+None of it has run on a GPU. The kernels were compiled for four generations of them, and executed in
+a simulator and in an interpreter of PTX; what asks the driver, as the functions here do, ran with a
+stand-in for it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
 
 def synchronize(device: Any = None) -> None:
     """Wait until the GPU has done all that it was given."""
-    _usable().synchronize()
+    driver = _driver()
+    driver.require(0)
+    driver.synchronize()
 
 
 def memory_allocated(device: Any = None) -> int:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import record
+from .dlpack import DLDeviceType
 from .memory import LEAST, empty, owns
 
-__all__ = ["Device", "as_device", "launch", "observe"]
+__all__ = ["Device", "as_device", "launch", "numbered", "observe", "pinned"]
 
 Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...]], None]
 
@@ -62,10 +63,11 @@ class Device:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """A new buffer, its contents arbitrary: those of one that died, it may be."""
         if self.type != "cpu":
-            return self.memory.empty(shape, dtype)
-        buffer = np.empty(shape, dtype) if prod(shape) < LEAST else empty(shape, dtype)
+            buffer = self.memory.empty(shape, dtype)
+        else:
+            buffer = np.empty(shape, dtype) if prod(shape) < LEAST else empty(shape, dtype)
         if record.recorder is not None and record.is_recording():
-            record.recorder.allocated(buffer)
+            record.recorder.allocated(self, buffer)
         return buffer
 
     def owns(self, buffer: Any) -> bool:
@@ -80,6 +82,11 @@ class Device:
             importlib.import_module(f"{folder}.driver").require(self.index)
             self._memory = importlib.import_module(f"{folder}.buffer")
         return self._memory
+
+    def synchronize(self) -> None:
+        """Wait for what was launched, on a device that does not end a launch before it returns."""
+        if self.type != "cpu":
+            self.memory.synchronize()
 
     def bind(self, launches: Sequence[tuple[str, tuple[Any, ...]]], inputs: Sequence[Any]) -> Any:
         """A function that makes launches, with buffers like `inputs` in the place of those.
@@ -117,11 +124,6 @@ def launch(device: Device, name: str, *args: Any) -> None:
     """Run a kernel: input buffers, output buffers, then plain parameters."""
     function = device._kernels.get(name) or device.kernel(name)
     if record.recorder is not None and record.is_recording():
-        if device.type != "cpu":
-            raise RuntimeError(
-                f"compile: launches on device '{device}' can't be recorded; "
-                "call the function as it is"
-            )
         record.recorder.launched(device, name, args)
     function(*args)
     if _observer is not None:
@@ -133,6 +135,20 @@ def observe(observer: Observer | None) -> Observer | None:
     global _observer
     before, _observer = _observer, observer
     return before
+
+
+def pinned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A new buffer of the CPU's, its contents arbitrary, from which a GPU copies by itself.
+
+    Raises RuntimeError if there is no GPU.
+    """
+    buffer: np.ndarray[Any, Any] = Device("cuda", 0).memory.staging.empty(shape, dtype)
+    return buffer
+
+
+def numbered(kind: int, index: int) -> Device:
+    """The device that DLPack gives these numbers; the CPU for all but NVIDIA's GPUs."""
+    return Device("cuda", index) if kind == DLDeviceType.kDLCUDA else cpu
 
 
 def as_device(device: str | Device | None) -> Device:

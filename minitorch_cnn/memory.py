@@ -18,7 +18,19 @@ import numpy as np
 
 from .kernels.workspace import free_workspaces
 
-__all__ = ["LEAST", "Pool", "empty", "empty_cache", "owns"]
+__all__ = [
+    "LEAST",
+    "Foreign",
+    "Pinned",
+    "Pool",
+    "address",
+    "empty",
+    "empty_cache",
+    "is_pinned",
+    "owner",
+    "owns",
+    "part",
+]
 
 # Elements from which a buffer had better come from here; fewer the C library serves as fast.
 LEAST = 1 << 14
@@ -213,6 +225,59 @@ def empty_cache() -> None:
 def owns(array: np.ndarray[Any, Any]) -> bool:
     """Whether an array is the only one on its memory, but for views of it."""
     return array.base is None or type(array.base) is Block
+
+
+class Foreign:
+    """What stands for an array, or for memory, of another device than the processor."""
+
+    __slots__ = ()
+    address: int
+    """Of the first byte."""
+    owner: Any
+    """What is there as long as the memory is its own."""
+
+    def part(self, offset: int, shape: Any, strides: Any, dtype: np.dtype[Any]) -> Foreign:
+        """The array that begins so many bytes in."""
+        raise NotImplementedError
+
+
+class Pinned(np.ndarray[Any, Any]):
+    """A stretch of bytes that stays where it is in the host's memory, so that a GPU can read it by
+    itself. Arrays on it have it as their base; once there are none, it is given back."""
+
+    give_back: Any = None
+
+    def __del__(self) -> None:
+        if self.give_back is not None:
+            self.give_back()
+
+
+def is_pinned(buffer: Any) -> bool:
+    """Whether a buffer lies in pinned memory of the host."""
+    return type(getattr(owner(buffer), "base", None)) is Pinned
+
+
+def address(buffer: Any) -> int:
+    """Where a buffer of any device begins."""
+    if isinstance(buffer, Foreign):
+        return buffer.address
+    return int(buffer.ctypes.data)
+
+
+def owner(buffer: Any) -> Any:
+    """What is there as long as the memory of a buffer is its own, whatever shows it."""
+    if isinstance(buffer, Foreign):
+        return buffer.owner
+    while type(buffer.base) is np.ndarray:
+        buffer = buffer.base
+    return buffer
+
+
+def part(memory: Any, offset: int, shape: Any, strides: Any, dtype: np.dtype[Any]) -> Any:
+    """The buffer that begins so many bytes after the beginning of one that has no gaps."""
+    if isinstance(memory, Foreign):
+        return memory.part(offset, shape, strides, dtype)
+    return np.ndarray(shape, dtype, memory, offset, strides)
 
 
 def _after_fork() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, record
 from .device import Device, as_device, cpu, launch
 from .tensor import Tensor, wrap
 
@@ -120,7 +120,8 @@ _generators = {cpu: default_generator}
 def generator_for(device: Device) -> Generator:
     """The generator that is used on a device where none is given; each has one, of equal seeds."""
     if device not in _generators:
-        _generators[device] = Generator(device).manual_seed(default_generator.initial_seed())
+        with record.apart():  # a step that is the first to draw does not make it again
+            _generators[device] = Generator(device).manual_seed(default_generator.initial_seed())
     return _generators[device]
 
 

@@ -38,7 +38,7 @@ class Recorder:
     def launched(self, device: Any, name: str, args: tuple[Any, ...]) -> None:
         """A kernel is about to run on a device."""
 
-    def allocated(self, buffer: Any) -> None:
+    def allocated(self, device: Any, buffer: Any) -> None:
         """A device made a buffer."""
 
     def made(self, buffer: Any) -> bool:

@@ -6,6 +6,7 @@ a method or operator is bound to the class where it is defined, by `method`.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ import numpy as np
 
 from . import dtypes, record
 from .device import Device, cpu, launch
+from .dlpack import DLDeviceType
 from .dtypes import DType, dtype_of
 from .layout import MemoryFormat, channels_last, contiguous_format
 from .printing import tensor_repr
@@ -411,24 +413,45 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.array(self.numpy(), dtype, copy=copy)
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = -1,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule that shows the tensor's memory, or a copy's, to another library.
+
+        https://dmlc.github.io/dlpack/latest/python_spec.html
+        """
         if self.requires_grad:
             raise BufferError(
                 "Can't export tensors that require gradient, use tensor.detach() first"
             )
-        return self._exported().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self._exported().__dlpack_device__()
-
-    def _exported(self) -> np.ndarray[Any, Any]:
-        """The array whose memory another library may share."""
+        if stream is not None and type(stream) is not int:
+            raise TypeError("stream must be ``int`` or ``none``")
+        here = self.__dlpack_device__()
+        if dl_device is not None and tuple(dl_device) != here:
+            if tuple(dl_device) != (DLDeviceType.kDLCPU, 0) or copy is False:
+                raise BufferError(
+                    f"a tensor on '{self.device}' can't be exported to device {tuple(dl_device)}"
+                    + (" without copying it" if copy is False else "")
+                )
+            return self.cpu().__dlpack__(max_version=max_version)
+        tensor = self.clone() if copy else self
+        versioned = max_version is not None and max_version[0] >= 1
         if self.device.type != "cpu":
-            raise BufferError(
-                f"a tensor on '{self.device}' can't be exported by DLPack here; libraries that "
-                "read __cuda_array_interface__, such as CuPy and PyTorch, can share its memory"
-            )
-        return self._host()
+            return self.device.memory.export(tensor._buffer, here, stream, versioned)
+        if stream not in (None, -1):
+            raise AssertionError("stream should be None on cpu.")
+        return writeable(tensor._host()).__dlpack__(max_version=max_version)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The kind and the number of the device, by DLPack's count."""
+        if self.device.type == "cpu":
+            return DLDeviceType.kDLCPU, 0
+        return DLDeviceType.kDLCUDA, self.device.index or 0
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -441,13 +464,8 @@ class Tensor:
             raise RuntimeError(
                 "can't share the memory of a tensor that requires grad; use tensor.detach()"
             )
-        return {
-            "typestr": self.dtype.numpy.str,
-            "shape": tuple(self.shape),
-            "strides": None if self.is_contiguous() else tuple(self._buffer.strides),
-            "data": (self.data_ptr() if self.numel() else 0, False),
-            "version": 2,
-        }
+        shown: dict[str, Any] = self._buffer.__cuda_array_interface__
+        return shown
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -606,6 +624,16 @@ def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor)
     tensor._origin = None
     tensor._requires_grad = False
     return tensor
+
+
+def writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array as one that can be written if its memory can: NumPy, careful about expanded arrays,
+    says that these can't."""
+    if not array.flags.writeable:
+        array = array.view()
+        with contextlib.suppress(ValueError):  # the memory can't be written either
+            array.flags.writeable = True
+    return array
 
 
 def legacy_buffer(args: tuple[Any, ...], dtype: DType) -> Any:

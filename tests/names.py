@@ -122,7 +122,7 @@ REASONS = {
         "other devices than the processor and NVIDIA's, and settings of PyTorch's kernels",
         r"(is_)?(xpu|ipu|xla|mtia|maia|vulkan)|(cudnn|miopen)_\w+|has_(lapack|mkl|openmp|spectral)|lobpcg"
         r"|Stream|Event|\w*(float32_matmul|deterministic|_device|vitals?|flush_denormal|interop_threads"
-        r"|warn_always|profiler)\w*|get_device_module|pin_memory|is_pinned|record_stream"
+        r"|warn_always|profiler)\w*|get_device_module|record_stream"
         r"|thread_safe_generator",
     ),
     "memory_format": (
@@ -161,7 +161,7 @@ REASONS = {
     "rare": (
         "rarely used, and a line or two in terms of others",
         r"nonzero_static|index_reduce_?|histogram(dd)?|segment_reduce|(cumulative_)?trapezoid|trapz"
-        r"|gradient|unravel_index|map2_|frombuffer|from_file|to_dlpack|torch.Tensor.index|is_same_size",
+        r"|gradient|unravel_index|map2_|frombuffer|from_file|torch.Tensor.index|is_same_size",
     ),
 }
 

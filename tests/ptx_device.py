@@ -7,6 +7,7 @@ are tested together.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import weakref
 from collections.abc import Iterator
@@ -107,6 +108,12 @@ def allocate(nbytes: int) -> HostMemory:
     return memory
 
 
+def lent(address: int, nbytes: int) -> HostMemory:
+    """Memory that somebody else allocated."""
+    whole = (ctypes.c_uint8 * nbytes).from_address(address)
+    return HostMemory(np.frombuffer(whole, np.uint8), address)
+
+
 def flatten(kernel: Kernel, given: list[Any]) -> tuple[list[Any], list[Region]]:
     """Arguments as the parameters of PTX, and what of memory they show."""
     numbers: list[Any] = []
@@ -161,7 +168,12 @@ def interpreted() -> Iterator[None]:
         (driver, "missing", lambda: ""),
         (driver, "allocate", allocate),
         (driver, "address", lambda memory: memory.address),
-        (Kernel, "start", start),
+        (driver, "pinned", lambda nbytes: np.empty(nbytes, np.uint8)),
+        (driver, "send", lambda memory, array: memory.copy_to_device(array)),
+        (driver, "synchronize", lambda: None),
+        (driver, "finish", lambda stream: None),
+        (driver, "lent", lent),
+        (Kernel, "prepared", lambda *launch: functools.partial(start, *launch)),
     ]
     before = [getattr(owner, name) for owner, name, _ in replaced]
     for owner, name, value in replaced:

@@ -83,3 +83,56 @@ def test_memory_returns_to_the_driver():
     assert torch.cuda.memory_reserved() == torch.cuda.memory_allocated()
     free, total = torch.cuda.mem_get_info()
     assert 0 < free <= total
+
+
+def test_a_compiled_step_equals_the_step_to_the_bit():
+    torch.manual_seed(0)
+    x, labels = torch.randn(8, 3, 32, 32).to("cuda"), torch.arange(8).to("cuda")
+    net, found = models.NotebookNet().to("cuda"), []
+    for compiled in (False, True):
+        twin = copy.deepcopy(net)
+        optimizer = optim.Adam(twin.parameters(), lr=1e-3)
+
+        def step(x, labels, twin=twin, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(twin(x), labels)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = torch.compile(step) if compiled else step
+        losses = [run(x, labels).item() for _ in range(5)]
+        found.append([losses, *[p.detach().cpu().tolist() for p in twin.parameters()]])
+    assert found[0] == found[1]
+
+
+def test_copies_from_pinned_memory():
+    for size in (5, 1 << 22):
+        x = torch.arange(size).pin_memory()
+        assert x.is_pinned()
+        there = [x.to("cuda", non_blocking=True) + i for i in range(3)]
+        del x
+        for i, y in enumerate(there):
+            np.testing.assert_array_equal(y.cpu().numpy(), np.arange(size) + i)
+
+
+def test_memory_is_shared_with_pytorch():
+    pytorch = pytest.importorskip("torch")
+    if not pytorch.cuda.is_available():
+        pytest.skip("this PyTorch has no CUDA")
+    x = torch.arange(6.0, device="cuda").reshape(2, 3)
+    theirs = pytorch.from_dlpack(x.t())
+    theirs += 1
+    pytorch.cuda.synchronize()
+    assert x.cpu().tolist() == [[1, 2, 3], [4, 5, 6]]
+    for ours in (torch.from_dlpack(theirs), torch.as_tensor(theirs)):
+        assert ours.data_ptr() == x.data_ptr()
+        assert ours.shape == (3, 2)
+
+
+def test_products_are_cublas_where_cupy_is_installed():
+    pytest.importorskip("cupy")
+    assert driver.cublas() is not None
+    a, b = torch.randn(3, 65, 33), torch.randn(3, 33, 17)
+    found = torch.matmul(a.to("cuda"), b.to("cuda")).cpu().numpy()
+    np.testing.assert_allclose(found, np.matmul(a.numpy(), b.numpy()), rtol=1e-4, atol=1e-5)

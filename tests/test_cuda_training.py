@@ -10,8 +10,10 @@ import minitorch_cnn as torch
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn, optim
 from minitorch_cnn.device import observe
-from minitorch_cnn.kernels.cuda import buffer, driver
+from minitorch_cnn.kernels.cuda import buffer, driver, gemm
+from minitorch_cnn.kernels.cuda.geometry import Tile
 from minitorch_cnn.kernels.cuda.optim import STRETCH
+from minitorch_cnn.kernels.cuda.registry import FACTORIES
 from minitorch_cnn.vision import models
 
 from .cuda_device import needs_numba_cuda, stand_in
@@ -84,15 +86,42 @@ def test_a_small_net_learns_alike(name):
     assert_same(net, twin)
 
 
-@pytest.mark.skipif(driver.SIMULATED, reason="it would take the simulator an hour")
-def test_a_step_of_the_notebook_net_is_the_cpus():
+@pytest.fixture
+def lone_threads(monkeypatch):
+    """In the simulator, have one thread compute a tile of a product: for each it starts a thread of
+    the operating system, and lets all of them wait for each other."""
+
+    def forget():
+        for factory in FACTORIES.values():
+            factory.make.cache_clear()
+
+    if driver.SIMULATED:
+        monkeypatch.setattr(gemm, "TINY", Tile(8, 8, 8, 8, 8))
+        forget()
+    yield
+    if driver.SIMULATED:
+        forget()
+
+
+def notebook(batch):
+    """The notebook's net and its twin on the GPU, and what they are trained on, here and there."""
     torch.manual_seed(0)
-    net, x, labels = models.NotebookNet(), torch.randn(2, 3, 32, 32), torch.tensor([3, 1])
-    twin = copy.deepcopy(net).to("cuda")
-    there = x.to("cuda"), labels.to("cuda")
+    net, x = models.NotebookNet(), torch.randn(batch, 3, 32, 32)
+    labels = torch.tensor([3, 1][:batch])
+    return net, copy.deepcopy(net).to("cuda"), (x, labels), (x.to("cuda"), labels.to("cuda"))
+
+
+def assert_same_step(net, twin):
+    assert_same(net, twin)
+    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(q.grad.cpu().numpy(), p.grad.numpy(), rtol=0, atol=1e-5)
+
+
+def test_a_step_of_the_notebook_net_is_the_cpus(lone_threads):
+    net, twin, here, there = notebook(1 if driver.SIMULATED else 2)
     launches = []
-    train(net, x, labels, MAKERS["adam"], 1)
-    before, waits = observe(lambda device, name, *_: launches.append((device.type, name))), 0
+    train(net, *here, MAKERS["adam"], 1)
+    before = observe(lambda device, name, *_: launches.append((device.type, name)))
     try:
         waits = buffer.downloads
         train(twin, *there, MAKERS["adam"], 1)
@@ -100,9 +129,40 @@ def test_a_step_of_the_notebook_net_is_the_cpus():
     finally:
         observe(before)
     assert {kind for kind, _ in launches} == {"cuda"}
-    assert_same(net, twin)
-    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
-        np.testing.assert_allclose(q.grad.cpu().numpy(), p.grad.numpy(), rtol=0, atol=1e-5)
+    assert_same_step(net, twin)
+
+
+@pytest.mark.skipif(driver.SIMULATED, reason="it would take the simulator a quarter of an hour")
+def test_a_compiled_step_of_the_notebook_net_is_the_cpus():
+    """Once it is recorded, all is set back to where it began, and the launches are repeated."""
+    net, twin, here, there = notebook(2)
+    train(net, *here, MAKERS["adam"], 1)
+    optimizer = MAKERS["adam"](twin.parameters())
+    start = [p.detach().clone() for p in twin.parameters()]
+
+    @torch.compile
+    def step(x, labels):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(twin(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(2):  # the first makes the optimizer's state, the second is recorded
+        step(*there)
+    with torch.no_grad():
+        for p, q in zip(twin.parameters(), start, strict=True):
+            p.copy_(q)
+            for t in optimizer.state[p].values():
+                t.zero_()
+    launched = []
+    before = observe(lambda device, name, *_: launched.append(name))
+    try:
+        step(*there)
+    finally:
+        observe(before)
+    assert launched == ["shape.copy"]  # the loss, for the caller: the rest was repeated
+    assert_same_step(net, twin)
 
 
 def test_the_same_bits_each_time():

@@ -23,7 +23,7 @@ KERNELS = sorted(set(CPU.glob("*.py")) - {CPU / "simd.py", CPU / "chain.py", CPU
 
 # Who may import whom: a room those below it, never one above.
 FLOORS = [
-    {"kernels", "memory", "record"},
+    {"dlpack", "kernels", "memory", "record"},
     {"device", "dtypes", "layout", "printing"},
     {"tensor"},
     {"random", "autograd"},

@@ -78,7 +78,9 @@ def gradients(t, outputs, inputs, create_graph=False):
         return []
     weights = []
     for i, y in enumerate(outputs):
-        weight = t.from_numpy(normal(np.random.default_rng(i), tuple(y.shape))).to(y.dtype)
+        weight = t.from_numpy(normal(np.random.default_rng(i), tuple(y.shape))).to(
+            y.device, y.dtype
+        )
         weights.append(weight.requires_grad_(create_graph))
     return list(
         t.autograd.grad(outputs, inputs, weights, create_graph=create_graph, allow_unused=True)

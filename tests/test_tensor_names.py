@@ -29,14 +29,15 @@ SPELLINGS = {
         get_rng_state hstack iinfo initial_seed is_tensor linspace logspace manual_seed meshgrid
         normal ones ones_like promote_types rand rand_like randint randint_like randn randn_like
         randperm result_type row_stack scalar_tensor seed set_default_dtype set_printoptions
-        set_rng_state stack tensor tril_indices triu_indices typename vstack zeros zeros_like
-        index_put_ fill_ zero_ detach_ unravel_index
+        set_rng_state stack tensor to_dlpack tril_indices triu_indices typename vstack zeros
+        zeros_like index_put_ fill_ zero_ detach_ unravel_index
     """,
     "m": """
         apply_ backward bernoulli_ bool byte cauchy_ char contiguous copy_ cpu cuda data_ptr detach_
         dim double element_size expand expand_as exponential_ fill_ fill_diagonal_ float geometric_
-        get_device int is_contiguous is_inference is_same_size item log_normal_ long map_ ndimension
-        nelement new new_empty new_full new_ones new_tensor new_zeros normal_ numpy random_
+        get_device int is_contiguous is_inference is_pinned is_same_size item log_normal_ long map_
+        ndimension nelement new new_empty new_full new_ones new_tensor new_zeros normal_ numpy
+        pin_memory random_
         register_hook register_post_accumulate_grad_hook repeat requires_grad_ reshape_as
         retain_grad short size storage_offset stride sum_to_size swapaxes_ swapdims_ to tolist type
         type_as unfold uniform_ view view_as zero_ __array__ __contains__ __deepcopy__
@@ -61,9 +62,9 @@ LEFT_OUT = {
     "as_strided_ as_strided_scatter index_reduce nonzero_static map2_ narrow_copy view_copy": "in "
     "a line it is written with as_strided, scatter_reduce, nonzero, map_ or clone",
     "unsafe_split unsafe_chunk unsafe_split_with_sizes": "split and chunk may be written already",
-    "share_memory_ pin_memory is_pinned is_shared": "no memory is shared between processes",
+    "share_memory_ is_shared": "no memory is shared between processes",
     "complex polar view_as_complex view_as_real real imag conj": "all numbers are real",
-    "frombuffer from_file to_dlpack": "from_numpy, load and from_dlpack do it",
+    "frombuffer from_file": "from_numpy and load do it",
     "range": "deprecated for arange",
 }
 

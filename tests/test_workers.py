@@ -276,7 +276,7 @@ def test_a_batch_that_takes_too_long_is_not_waited_for():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_pinning_warns_as_in_pytorch_and_does_nothing(workers):
+def test_pinning_without_a_gpu_warns_as_in_pytorch_and_does_nothing(workers):
     if pytorch_data is not None:
         with pytest.warns(UserWarning, match="no accelerator is found"):
             next(iter(pytorch_data.DataLoader(range(2), pin_memory=True)))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, memory
 from ..autograd.graph import recording, reduce_to, zeros
 from ..autograd.op import Result
-from ..device import Device, as_device, cpu, launch
+from ..device import Device, as_device, cpu, launch, pinned
 from ..dtypes import DType, as_dtype
 from ..layout import MemoryFormat, channels_last, contiguous_format, preserve_format
 from ..tensor import Tensor, method, wrap
@@ -22,6 +22,10 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
     Keywords `device`, `dtype`, `non_blocking`, `copy` and `memory_format`, as PyTorch's;
     `non_blocking` and `copy` also stand behind the others by position.
+
+    With `non_blocking`, the host need not wait for a copy from pinned memory to a GPU: it must
+    leave that memory as it is until the GPU has come to the copy, which `cuda.synchronize` tells.
+    Copies from a GPU are done when this returns.
     """
     memory_format = kwargs.pop("memory_format", preserve_format)
     dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
@@ -37,13 +41,13 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             dtype = value
         elif value is not None:
             raise TypeError(f"to() expected a dtype, a device or a Tensor, not {value!r}")
-    # Copies to and from a GPU wait for it: `non_blocking` is read and left alone.
     named = [kwargs.pop("non_blocking", False), kwargs.pop("copy", False)]
-    copy = (flags + named[len(flags) :])[1]
+    non_blocking, copy = flags + named[len(flags) :]
     if kwargs:
         raise TypeError(f"to() got unexpected arguments {sorted(kwargs)}")
     if device is not None and as_device(device) is not self.device:
-        self, copy = Transfer.apply(self, device=as_device(device)), False
+        kernel = "shape.send" if non_blocking else "shape.copy"
+        self, copy = Transfer.apply(self, device=as_device(device), kernel=kernel), False
     converted = cast(self, None if dtype is None else as_dtype(dtype))
     if copy and converted is self:
         return clone(self, memory_format=memory_format)
@@ -54,7 +58,7 @@ class Transfer(Elementwise):
     """y = x on another device"""
 
     @classmethod
-    def outputs(cls, x: Tensor, *, device: Device) -> Result:
+    def outputs(cls, x: Tensor, *, device: Device, kernel: str) -> Result:
         return x._buffer.shape, x.dtype
 
     @classmethod
@@ -62,15 +66,40 @@ class Transfer(Elementwise):
         (x,), device = inputs, attrs["device"]
         buffer = device.empty(x._buffer.shape, x.dtype.numpy)
         # The device that is not the host knows the way to it and back.
-        launch(x.device if device is cpu else device, "shape.copy", x._buffer, buffer)
+        launch(x.device if device is cpu else device, attrs["kernel"], x._buffer, buffer)
         out = wrap(buffer, x.dtype, device)
         if x.requires_grad and recording.enabled:
             cls.record(inputs, {**attrs, "back": x.device}, (out,))
         return out
 
     def grad_x(self, gy: Tensor) -> Tensor:
-        moved: Tensor = Transfer.apply(gy, device=self.attrs["back"])
+        back = self.attrs["back"]
+        moved: Tensor = Transfer.apply(gy, device=back, kernel="shape.copy")
         return moved
+
+
+@method("is_pinned")
+def is_pinned(self: Tensor) -> bool:
+    """Whether its elements lie in pinned memory of the host, from which a GPU copies by itself."""
+    return memory.is_pinned(self._buffer)
+
+
+@method("pin_memory")
+def pin_memory(self: Tensor) -> Tensor:
+    """The tensor in pinned memory of the host: itself if it is there, else a copy.
+
+    From there `to("cuda", non_blocking=True)` does not wait for the GPU. Raises RuntimeError if
+    there is no GPU, and for a tensor that is on one.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.Tensor.pin_memory.html
+    """
+    if self.device is not cpu:
+        raise RuntimeError(f"cannot pin a tensor on '{self.device}': only those on the CPU can be")
+    if memory.is_pinned(self._buffer):
+        return self
+    buffer = pinned(self._buffer.shape, self.dtype.numpy)
+    launch(cpu, "shape.copy", self._buffer, buffer)
+    return wrap(buffer, self.dtype, cpu)
 
 
 TYPE_NAMES = {

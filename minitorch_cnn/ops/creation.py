@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
-from ..device import Device, as_device, launch
+from .. import dlpack, dtypes
+from ..device import Device, as_device, launch, numbered
 from ..dtypes import DType, as_dtype, dtype_of
 from ..layout import MemoryFormat, preserve_format
 from ..random import Generator, generator_for
@@ -105,9 +105,11 @@ def asarray(
 
 
 def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
-    """A tensor over the memory of any array that speaks DLPack: NumPy's, PyTorch's, JAX's, ..
+    """A tensor over the memory of any array that speaks DLPack: NumPy's, PyTorch's, CuPy's, ..; or
+    that a capsule shows, which can be taken once.
 
-    https://dmlc.github.io/dlpack/latest/python_spec.html
+    With `copy` it has memory of its own; so it has on another `device` than the array's, which
+    `copy=False` refuses. https://dmlc.github.io/dlpack/latest/python_spec.html
 
     >>> import numpy as np
     >>> import minitorch_cnn as torch
@@ -116,16 +118,51 @@ def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None
     >>> array
     array([1., 0.])
     """
-    if as_device(device).type != "cpu":
-        raise RuntimeError(f"from_dlpack makes tensors on the CPU, not on device '{device}'")
-    array = np.from_dlpack(ext_tensor, copy=copy)
-    return wrap(array, dtype_of(array), as_device("cpu"))
+    if not hasattr(ext_tensor, "__dlpack__"):
+        if device is not None or copy is not None:
+            raise AssertionError(
+                "device and copy kwargs not supported when ext_tensor is already a DLPack capsule."
+            )
+        ext_tensor = dlpack.Capsule(ext_tensor)
+    place = numbered(*ext_tensor.__dlpack_device__())
+    target = place if device is None else as_device(device)
+    if target is not place and copy is False:
+        raise ValueError(
+            f"cannot move DLPack tensor from device '{place}' to '{target}' without copying. "
+            "Set copy=None or copy=True."
+        )
+    if place.type == "cpu":  # NumPy refuses what is not in the host's memory
+        buffer = np.from_dlpack(ext_tensor, copy=copy)
+        return wrap(buffer, dtype_of(buffer), place).to(target)
+    # 1 is DLPack's name for the stream that all work here runs in.
+    try:
+        capsule = ext_tensor.__dlpack__(stream=1, max_version=dlpack.VERSION)
+    except TypeError:  # from before there were versions
+        capsule = ext_tensor.__dlpack__(stream=1)
+    shared = dlpack.receive(capsule)
+    t = wrap(place.memory.adopt(shared), dtype_of(shared), place)
+    return t.clone() if copy and target is place else t.to(target)
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A capsule of DLPack, of before it had versions, that shows a tensor's memory.
+
+    `from_dlpack`, here or in another library, takes tensors as they are; this is for code that
+    expects capsules.
+    """
+    return tensor.__dlpack__()
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike = None) -> Tensor:
-    """The data as a tensor that shares its memory where it can."""
+    """The data as a tensor that shares its memory where it can: an array of NumPy's, or one in a
+    GPU's memory that has `__cuda_array_interface__`, as CuPy's and PyTorch's do."""
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
+    if hasattr(data, "__cuda_array_interface__"):
+        shared = dlpack.of_interface(data)
+        place = numbered(*shared.device)
+        t = wrap(place.memory.adopt(shared), dtype_of(shared), place)
+        return t.to(device=device, dtype=dtype)
     if isinstance(data, np.ndarray) and as_device(device).type == "cpu":
         return cast(from_numpy(data), None if dtype is None else as_dtype(dtype))
     return tensor(data, dtype=dtype, device=device)

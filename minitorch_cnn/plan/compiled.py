@@ -23,9 +23,10 @@ import numpy as np
 
 from .. import record
 from ..autograd.graph import is_grad_enabled
-from ..device import launch
+from ..device import Device, launch
 from ..dtypes import get_default_dtype
 from ..kernels import precision, threads
+from ..memory import Foreign, address, part
 from ..tensor import Tensor, wrap
 from .fuse import fuse
 from .recorder import Launch, Root, Slot, StepRecorder, arrays_of, slots, with_arrays
@@ -50,34 +51,39 @@ class Plan:
         self._expected = [(t, g) for t, read, g in recorder.leaves.values() if read]
         roots = recorder.roots
         for root in roots:
-            if root.weak is not None:
-                root.array = root.weak()  # what somebody holds stays where it is
+            if not root.input:
+                root.memory = root.weak()  # what somebody holds stays where it is
         self.launches = fuse(recorder.launches, roots)
         self.nbytes = lay_out(roots, self.launches)
         """Bytes of the memory that launches pass on to each other."""
 
         self._roots = roots
-        stand_ins = [root.array for root in roots if root.input]
+        self._home = inputs[0].device if inputs else None
+        stand_ins = [root.memory for root in roots if root.input]
         self._steps = [
-            device.bind(
-                [(name, with_arrays(args, self._array)) for _, name, args in launches], stand_ins
-            )
+            self._bind(device, [*launches], stand_ins)
             for device, launches in itertools.groupby(self.launches, lambda launch: launch.device)
         ]
+
+    def _bind(
+        self, device: Device, launches: Sequence[Launch], inputs: Sequence[Any]
+    ) -> Callable[[Sequence[Any]], None]:
+        """A function of inputs that makes launches, which follow each other on a device."""
+        calls = [(name, with_arrays(args, self._array)) for _, name, args in launches]
+        if self._home is device or not any([isinstance(b, Foreign) for b in inputs]):
+            return device.bind(calls, inputs)
+        step = device.bind(calls, ())  # it can't look at another device's memory
+        return lambda buffers: step(())
 
     def _array(self, slot: Any) -> Any:
         if not isinstance(slot, Slot):
             return slot
-        memory = self._roots[slot.root].array
-        return np.ndarray(slot.shape, slot.dtype, memory, slot.offset, slot.strides)
+        return part(self._roots[slot.root].memory, *slot[1:])
 
     def explain(self, inputs: Sequence[Tensor], repeats: int) -> str:
         """Run the launches one by one so many times; a table of them and of what each took."""
         buffers = [t._buffer for t in inputs]
-        steps = [
-            device.bind([(name, with_arrays(args, self._array))], buffers)
-            for device, name, args in self.launches
-        ]
+        steps = [self._bind(launch.device, [launch], buffers) for launch in self.launches]
         times = np.empty((repeats, len(steps)))
         for row in times:
             for action in self._repeated:
@@ -85,6 +91,7 @@ class Plan:
             for i, step in enumerate(steps):
                 start = time.perf_counter()
                 step(buffers)
+                self.launches[i].device.synchronize()
                 row[i] = time.perf_counter() - start
         spent = np.median(times, 0) * 1e6
         rows = [("kernel", "shapes", "bytes", "us", "share")]
@@ -137,11 +144,24 @@ def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
     last: dict[int, int] = {}
     for i, entry in enumerate(launches):
         for slot in slots(entry):
-            if roots[slot.root].array is None:
+            if roots[slot.root].memory is None:
                 first.setdefault(slot.root, i)
                 last[slot.root] = i
+    return sum(
+        [
+            _place(device, [*numbers], roots, first, last)
+            for device, numbers in itertools.groupby(
+                sorted(first, key=lambda n: str(roots[n].device)), lambda n: roots[n].device
+            )
+        ]
+    )
+
+
+def _place(device: Any, numbers: list[int], roots: Sequence[Root], first: Any, last: Any) -> int:
+    """Lay roots out in memory of their device, of which each is used from a first launch to a
+    last; the bytes needed."""
     placed: list[tuple[int, int, int]] = []  # begin, end, root; by begin
-    for number in sorted(first, key=lambda n: -roots[n].nbytes):
+    for number in sorted(numbers, key=lambda n: -roots[n].nbytes):
         begin, size = 0, -(-max(roots[number].nbytes, 1) // ALIGNMENT) * ALIGNMENT
         for other_begin, other_end, other in placed:
             if first[other] <= last[number] and first[number] <= last[other]:
@@ -150,10 +170,11 @@ def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
                 begin = max(begin, other_end)
         bisect.insort(placed, (begin, begin + size, number))
     total = max([end for _, end, _ in placed], default=0)
-    arena = np.empty(total + ALIGNMENT, np.uint8)
-    shift = -arena.ctypes.data % ALIGNMENT
+    bytes_ = np.dtype(np.uint8)
+    arena = device.empty((total + ALIGNMENT,), bytes_)
+    shift = -address(arena) % ALIGNMENT
     for begin, end, number in placed:
-        roots[number].array = arena[shift + begin : shift + end]
+        roots[number].memory = part(arena, shift + begin, (end - begin,), (1,), bytes_)
     return total
 
 
@@ -194,8 +215,7 @@ class Made:
         assert t is not None
         if self._slot is not None:
             slot, given = self._slot, inputs[self._slot.root]
-            part = np.ndarray(slot.shape, slot.dtype, given._buffer, slot.offset, slot.strides)
-            return wrap(part, t.dtype, t.device)
+            return wrap(part(given._buffer, *slot[1:]), t.dtype, t.device)
         if reuse or not self._written:
             return t
         buffer = t.device.empty(t._buffer.shape, t.dtype.numpy)
@@ -235,7 +255,7 @@ def overlap(inputs: Sequence[Tensor]) -> bool:
     """Whether any two show the same memory."""
     if len(inputs) < 2:
         return False
-    ranges = sorted([(t._buffer.ctypes.data, t._buffer.nbytes) for t in inputs])
+    ranges = sorted([(address(t._buffer), t._buffer.nbytes) for t in inputs])
     return any([a + size > b for (a, size), (b, _) in itertools.pairwise(ranges)])
 
 
@@ -291,7 +311,7 @@ class Compiled:
         except TypeError:
             return self._function(*args, **kwargs)
         unfit = any([t.requires_grad or not t._buffer.flags.c_contiguous for t in inputs])
-        unfit = unfit or any([not t.is_cpu for t in inputs])
+        unfit = unfit or any([t.device is not inputs[0].device for t in inputs])
         if unfit or record.is_recording() or overlap(inputs):
             return self._function(*args, **kwargs)
         with self._lock:
@@ -356,8 +376,8 @@ def compile(model: Any = None, *, reuse_results: bool = False, disable: bool = F
 
     Results are tensors of their own, without history; with `reuse_results` the next call overwrites
     them. Gradients are found in `.grad` as ever, and the next call overwrites them, too. Arguments
-    that require grad, and results that could still be differentiated, make the calls run as if the
-    function were not compiled. So does `disable`.
+    that require grad or lie on several devices, and results that could still be differentiated,
+    make the calls run as if the function were not compiled. So does `disable`.
 
     `compile(f).explain(*args)` runs `f` and returns a table of its launches and of what they took.
     Used as `torch.compile` is: https://docs.pytorch.org/docs/stable/generated/torch.compile.html.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import Device
 from .recorder import Launch, Root, Slot, slots
 
 __all__ = ["fuse"]
@@ -74,11 +75,11 @@ class Program:
             if i in users:
                 users.remove(i)
 
-    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Slot:
+    def buffer(self, device: Device, shape: tuple[int, ...], dtype: Any) -> Slot:
         """A new buffer of the step's own."""
-        array = np.empty(shape, dtype)
-        self.roots.append(Root(array, is_input=False))
-        return Slot(len(self.roots) - 1, 0, shape, array.strides, array.dtype)
+        like = np.empty(shape, dtype)
+        self.roots.append(Root(device, 0, like.nbytes))
+        return Slot(len(self.roots) - 1, 0, shape, like.strides, like.dtype)
 
 
 def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import record
 from ..device import Device
+from ..memory import Foreign, address, owner
 
 __all__ = ["Launch", "Root", "Slot", "StepRecorder", "arrays_of", "slots", "with_arrays"]
 
@@ -35,63 +36,87 @@ class Launch(NamedTuple):
 class Root:
     """A piece of memory that the recorded function made, or was given."""
 
-    __slots__ = ("array", "input", "nbytes", "start", "weak")
+    __slots__ = ("device", "memory", "nbytes", "start", "weak")
 
-    def __init__(self, array: np.ndarray[Any, Any], is_input: bool) -> None:
-        self.start, self.nbytes = array.ctypes.data, array.nbytes
-        self.input = is_input
-        """Whether it is an argument's, which may lie elsewhere in each call."""
-        self.array: Any = array if is_input else None
-        """The contiguous array that has the memory; None while somebody else may hold it or not."""
-        self.weak = None if is_input else weakref.ref(array)
+    def __init__(self, device: Device | None, start: int, nbytes: int) -> None:
+        self.device = device
+        """Whose memory it is; None for an argument."""
+        self.start, self.nbytes = start, nbytes
+        self.memory: Any = None
+        """What `part` takes to show it; None while somebody else may hold it or not."""
+        self.weak: Callable[[], Any] = _nobody
+
+    @classmethod
+    def given(cls, buffer: Any) -> Root:
+        """An argument's, which may lie elsewhere in each call."""
+        self = cls(None, address(buffer), buffer.nbytes)
+        self.memory = buffer
+        return self
+
+    @classmethod
+    def made(cls, device: Device, buffer: Any) -> Root:
+        """A new buffer's."""
+        self = cls(device, address(buffer), buffer.nbytes)
+        self.weak = weakref.ref(owner(buffer))
+        return self
+
+    @property
+    def input(self) -> bool:
+        """Whether it is an argument's."""
+        return self.device is None
 
     @property
     def is_free(self) -> bool:
         """Whether nobody holds it: the plan may lay it out where it likes."""
-        return self.weak is not None and self.weak() is None
+        return not self.input and self.weak() is None
+
+
+def _nobody() -> None:
+    """Who holds memory that does not exist yet."""
 
 
 class StepRecorder(record.Recorder):
     """Notes launches, and the memory that they show."""
 
-    def __init__(self, inputs: Sequence[np.ndarray[Any, Any]]) -> None:
+    def __init__(self, inputs: Sequence[Any]) -> None:
         super().__init__()
         self.launches: list[Launch] = []
-        self.roots = [Root(array, True) for array in inputs]
+        self.roots = [Root.given(buffer) for buffer in inputs]
         self._inputs = [(r.start, r.start + r.nbytes, i) for i, r in enumerate(self.roots)]
         self._made: dict[int, int] = {}
 
     def launched(self, device: Device, name: str, args: tuple[Any, ...]) -> None:
         self.launches.append(Launch(device, name, with_arrays(args, self.slot)))
 
-    def allocated(self, buffer: np.ndarray[Any, Any]) -> None:
-        self._made[id(buffer)] = len(self.roots)
-        self.roots.append(Root(buffer, False))
+    def allocated(self, device: Device, buffer: Any) -> None:
+        self._made[id(owner(buffer))] = len(self.roots)
+        self.roots.append(Root.made(device, buffer))
 
     def made(self, buffer: Any) -> bool:
         return isinstance(self.slot(buffer), Slot)
 
-    def slot(self, array: np.ndarray[Any, Any]) -> Any:
-        address = array.ctypes.data
-        number = next((n for a, b, n in self._inputs if a <= address < b), None)
+    def slot(self, array: Any) -> Any:
+        start = address(array)
+        number = next((n for a, b, n in self._inputs if a <= start < b), None)
         if number is None:
-            owner: Any = array
-            while type(owner.base) is np.ndarray:
-                owner = owner.base
-            number = self._made.get(id(owner))
-            if number is None or self.roots[number].weak() is not owner:  # type: ignore[misc]
+            whole = owner(array)
+            number = self._made.get(id(whole))
+            if number is None or self.roots[number].weak() is not whole:
                 return array  # made before, or not by a device: a parameter, a constant
-        offset = address - self.roots[number].start
+        offset = start - self.roots[number].start
         return Slot(number, offset, array.shape, array.strides, array.dtype)
+
+
+_ARRAYS = (np.ndarray, Foreign, Slot)
 
 
 def with_arrays(args: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
     """A launch's arguments, with what `change` makes of each array or slot in its place."""
     changed = []
     for a in args:
-        if isinstance(a, (np.ndarray, Slot)):
+        if isinstance(a, _ARRAYS):
             a = change(a)
-        elif isinstance(a, tuple) and a and isinstance(a[0], (np.ndarray, Slot)):
+        elif isinstance(a, tuple) and a and isinstance(a[0], _ARRAYS):
             parts = tuple([change(part) for part in a])
             if any([new is not old for new, old in zip(parts, a)]):
                 a = parts

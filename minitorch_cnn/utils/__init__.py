@@ -1,5 +1,5 @@
-"""Helpers around training; so far, the loading of data."""
+"""Helpers around training: the loading of data, and memory shared with other libraries."""
 
-from . import data
+from . import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]

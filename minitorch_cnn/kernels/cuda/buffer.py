@@ -1,5 +1,8 @@
 """Buffers in a GPU's memory, and the pool that their memory comes from."""
 
+import collections
+import ctypes
+import functools
 import math
 import threading
 from collections import defaultdict
@@ -7,12 +10,37 @@ from typing import Any
 
 import numpy as np
 
+from ... import dlpack
+from ...memory import Foreign, Pinned
 from . import driver
 
-__all__ = ["Buffer", "Pool", "contents", "empty", "owns", "pool", "write"]
+__all__ = [
+    "Buffer",
+    "OnHost",
+    "Pool",
+    "Scratch",
+    "adopt",
+    "constant",
+    "contents",
+    "empty",
+    "export",
+    "noted",
+    "owns",
+    "pool",
+    "send",
+    "staging",
+    "synchronize",
+    "write",
+]
 
 MOST_IDLE = 1 << 30
 """Bytes of blocks that may lie idle."""
+
+MOST_STAGED = 256 << 20
+"""Bytes of pinned blocks that may lie idle."""
+
+LITTLE = 1 << 20
+"""Bytes up to which an array is copied to pinned memory first, so that nobody waits for the GPU."""
 
 LONGEST = 2**31 - 1
 """Kernels count elements in 32 bits."""
@@ -33,7 +61,10 @@ class Pool:
         self._idle: defaultdict[int, list[Any]] = defaultdict(list)
         self.allocated = self.reserved = self.most_allocated = self.most_reserved = 0
 
-    def take(self, nbytes: int) -> "Block":
+    def _allocate(self, size: int) -> Any:
+        return driver.allocate(size)
+
+    def take(self, nbytes: int) -> Any:
         """A block of at least so many bytes."""
         grain = 1 << max(nbytes.bit_length() - 4, 9)
         size = max((nbytes + grain - 1) & -grain, grain)
@@ -42,14 +73,17 @@ class Pool:
             memory = shelf.pop() if shelf else self._new(size)
             self.allocated += size
             self.most_allocated = max(self.most_allocated, self.allocated)
+        return self._lend(memory, size)
+
+    def _lend(self, memory: Any, size: int) -> Any:
         return Block(self, memory, size)
 
     def _new(self, size: int) -> Any:
         try:
-            memory = driver.allocate(size)
+            memory = self._allocate(size)
         except Exception:  # the driver's own kind of error, for want of memory among others
             self.empty_cache()
-            memory = driver.allocate(size)
+            memory = self._allocate(size)
         self.reserved += size
         self.most_reserved = max(self.most_reserved, self.reserved)
         return memory
@@ -73,32 +107,118 @@ class Pool:
 pool = Pool()
 
 
-class Block:
+class Scratch(Pool):
+    """Blocks of the pool in which launches work that are repeated, one launch after another: they
+    are nobody else's as long as this is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+        """What else must stay."""
+
+    def _new(self, size: int) -> Any:
+        block = pool.take(size)
+        self.kept.append(block)
+        return block.memory
+
+
+class Staging(Pool):
+    """Blocks of pinned memory, from which a GPU copies while the host goes on."""
+
+    def _allocate(self, size: int) -> Any:
+        return driver.pinned(size)
+
+    def _lend(self, memory: Any, size: int) -> Pinned:
+        # Not a view of the array: NumPy would look through it, and have that one as the base.
+        bytes_: Any = (ctypes.c_uint8 * size).from_address(memory.ctypes.data)
+        block = Pinned((size,), np.uint8, bytes_)
+        block.give_back = functools.partial(self.give_back, memory, size)
+        return block
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """A new array, its contents arbitrary."""
+        return np.ndarray(shape, dtype, self.take(math.prod(shape) * dtype.itemsize))
+
+
+staging = Staging(MOST_STAGED)
+
+_under_way: collections.deque[tuple[Any, Any]] = collections.deque()
+"""Copies that the GPU may not have made yet, and the arrays that must stay until it has."""
+
+
+class Noted(threading.local):
+    """Where a thread's launches are noted, while they are not made: see `chain`."""
+
+    calls: list[Any] | None = None
+    scratch: Scratch | None = None
+
+
+noted = Noted()
+
+
+class OnHost(Exception):
+    """Raised where launches are noted, but the host itself would copy something."""
+
+
+class Memory(Foreign):
+    """Memory of a GPU in which buffers lie."""
+
+    __slots__ = ("__weakref__", "address", "memory")
+    owner = property(lambda self: self)
+
+    def __init__(self, memory: Any) -> None:
+        self.memory, self.address = memory, driver.address(memory)
+
+    def part(self, offset: int, shape: Any, strides: Any, dtype: np.dtype[Any]) -> "Buffer":
+        layout = Layout(self.address + offset, tuple(shape), dtype, tuple(strides))
+        return Buffer(self, np.asarray(layout))
+
+
+class Block(Memory):
     """Memory on loan from the pool until nothing refers to it."""
 
-    __slots__ = ("_pool", "address", "memory", "size")
+    __slots__ = ("_pool", "size")
 
     def __init__(self, source: Pool, memory: Any, size: int) -> None:
-        self._pool, self.memory, self.size = source, memory, size
-        self.address = driver.address(memory)
+        super().__init__(memory)
+        self._pool, self.size = source, size
 
     def __del__(self) -> None:
         self._pool.give_back(self.memory, self.size)
 
 
+class Lent(Memory):
+    """Another library's memory, which is there as long as `lender` is."""
+
+    __slots__ = ("lender",)
+
+    def __init__(self, address: int, nbytes: int, lender: Any) -> None:
+        super().__init__(driver.lent(address, nbytes))
+        self.lender = lender
+
+
 class Layout:
     """NumPy's view of memory that it must not touch: what `np.asarray` makes an array of."""
 
-    def __init__(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        address: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        strides: tuple[int, ...] | None = None,
+    ) -> None:
         self.__array_interface__ = {
             "data": (address, False),
             "shape": shape,
+            "strides": strides,
             "typestr": dtype.str,
             "version": 3,
         }
+        self.whole = strides is None
+        """Whether it shows all of the memory, in order."""
 
 
-class Buffer:
+class Buffer(Foreign):
     """An array in a GPU's memory. It can be looked at in another shape, but not read: kernels do.
 
     Shape, strides and the address of the first element are those of a NumPy array that only stands
@@ -107,7 +227,7 @@ class Buffer:
 
     __slots__ = ("_flat", "_layout", "block")
 
-    def __init__(self, block: Block, layout: np.ndarray[Any, Any]) -> None:
+    def __init__(self, block: Memory, layout: np.ndarray[Any, Any]) -> None:
         self.block, self._layout, self._flat = block, layout, None
 
     shape = property(lambda self: self._layout.shape)
@@ -119,6 +239,19 @@ class Buffer:
     nbytes = property(lambda self: self._layout.nbytes)
     flags = property(lambda self: self._layout.flags)
     address = property(lambda self: self._layout.__array_interface__["data"][0])
+    owner = property(lambda self: self.block)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """What CuPy, PyTorch and others read to share the memory."""
+        layout = self._layout
+        return {
+            "typestr": layout.dtype.str,
+            "shape": layout.shape,
+            "strides": None if layout.flags.c_contiguous else layout.strides,
+            "data": (self.address if layout.size else 0, False),
+            "version": 2,
+        }
 
     def __len__(self) -> int:
         return len(self._layout)
@@ -170,6 +303,10 @@ class Buffer:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a buffer on a GPU can't be read by the host; call .cpu() on its tensor")
 
+    def part(self, offset: int, shape: Any, strides: Any, dtype: np.dtype[Any]) -> "Buffer":
+        start = self.address - self.block.address
+        return self.block.part(start + offset, shape, strides, dtype)
+
     @property
     def flat(self) -> Any:
         """What kernels get: the memory from the first element to the last, as one row."""
@@ -192,13 +329,17 @@ class Buffer:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
     """A new buffer, its contents arbitrary."""
-    block = pool.take(math.prod(shape) * dtype.itemsize)
+    return _of(noted.scratch or pool, shape, dtype)
+
+
+def _of(source: Pool, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
+    block = source.take(math.prod(shape) * dtype.itemsize)
     return Buffer(block, np.asarray(Layout(block.address, tuple(shape), dtype)))
 
 
 def owns(buffer: Any) -> bool:
     """Whether a buffer is all that was allocated, rather than a view."""
-    return isinstance(buffer._layout.base, Layout)
+    return isinstance(buffer._layout.base, Layout) and buffer._layout.base.whole
 
 
 downloads = 0
@@ -208,13 +349,86 @@ downloads = 0
 def contents(buffer: Buffer) -> np.ndarray[Any, Any]:
     """A contiguous buffer's elements, copied to the host once the GPU has computed them."""
     global downloads
+    if noted.calls is not None:
+        raise OnHost
     downloads += 1
     if not buffer.size:
         return np.empty(buffer.shape, buffer.dtype)
-    return np.asarray(buffer.flat.copy_to_host()).reshape(buffer.shape)
+    return driver.download(buffer.flat).reshape(buffer.shape)
 
 
 def write(array: np.ndarray[Any, Any], buffer: Buffer) -> None:
     """Copy the host's array into a contiguous buffer of its shape and type."""
+    if noted.calls is not None:
+        raise OnHost
+    _upload(array, buffer)
+
+
+def _upload(array: np.ndarray[Any, Any], buffer: Buffer) -> None:
+    if 0 < buffer.nbytes <= LITTLE:
+        staged = staging.empty(array.shape, array.dtype)
+        np.copyto(staged, array)
+        _send(staged, buffer)
+    elif buffer.size:
+        driver.upload(buffer.flat, np.ascontiguousarray(array).reshape(-1))
+
+
+def send(array: np.ndarray[Any, Any], buffer: Buffer) -> None:
+    """Have a pinned array, of a contiguous buffer's shape and type, copied there at some time
+    before the next launch."""
+    if noted.calls is not None:
+        raise OnHost
     if buffer.size:
-        buffer.flat.copy_to_device(np.ascontiguousarray(array).reshape(-1))
+        _send(array, buffer)
+
+
+def _send(array: np.ndarray[Any, Any], buffer: Buffer) -> None:
+    event = driver.send(buffer.flat, array.reshape(-1))
+    if event is not None:
+        _under_way.append((event, array))
+        while _under_way and _under_way[0][0].query():
+            _under_way.popleft()
+
+
+def constant(array: np.ndarray[Any, Any]) -> Buffer:
+    """A buffer with what the host's array holds, which launches that are noted find there later."""
+    there = _of(pool, array.shape, array.dtype)
+    _upload(array, there)
+    if noted.scratch is not None:
+        noted.scratch.kept.append(there)
+    return there
+
+
+def export(buffer: Buffer, device: tuple[int, int], stream: int | None, versioned: bool) -> Any:
+    """A capsule of DLPack that shows a buffer to who will read it in a stream.
+
+    All work here runs in the default stream, which DLPack calls 1; -1 asks for no waiting.
+    """
+    if stream == 2:
+        raise BufferError("per-thread default stream is not supported.")
+    if stream not in (None, -1, 1):
+        driver.synchronize()
+    shown = buffer.address if buffer.size else 0
+    return dlpack.export(
+        shown, buffer.shape, buffer.strides, buffer.dtype, device, buffer, versioned
+    )
+
+
+def adopt(shared: dlpack.Shared) -> Buffer:
+    """A buffer over another library's memory."""
+    if any([stride < 0 for stride in shared.strides]):
+        raise BufferError(
+            f"memory with negative strides, {shared.strides}, can't be shared; copy it first"
+        )
+    if 0 in shared.shape:
+        return empty(shared.shape, shared.dtype)
+    if shared.stream is not None:
+        driver.finish(shared.stream)
+    steps = [(n - 1) * s for n, s in zip(shared.shape, shared.strides)]
+    memory = Lent(shared.address, sum(steps) + shared.dtype.itemsize, shared.owner)
+    return memory.part(0, shared.shape, shared.strides, shared.dtype)
+
+
+def synchronize() -> None:
+    """Wait until the GPU has done all that it was given."""
+    driver.synchronize()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import driver
-from .buffer import empty, write
+from .buffer import constant
 from .registry import device_function, types
 
 __all__ = ["addresses", "known", "load", "store"]
@@ -71,8 +71,5 @@ def known(buffers: Any, name: str, make: Any) -> Any:
     """What `make` returns, an array, as a buffer; made once for those that have a dict `known`."""
     kept = getattr(buffers, "known", {})
     if name not in kept:
-        array = make()
-        there = empty(array.shape, array.dtype)
-        write(array, there)
-        kept[name] = there
+        kept[name] = constant(make())
     return kept[name]

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .buffer import Buffer
+from .buffer import Buffer, noted
 from .driver import SIMULATED, cuda, types
 
 __all__ = [
     "BLOCK",
     "FACTORIES",
     "TILE",
+    "Call",
     "Kernel",
     "boolean",
     "device_function",
@@ -66,23 +67,35 @@ class Kernel:
             return
         given = []
         for a, kind in zip(args, self.signature, strict=True):
-            if type(a) is Buffer:
-                a = a.flat
-            elif SIMULATED and isinstance(kind, types.Float):
+            if SIMULATED and isinstance(kind, types.Float):
                 a = np.dtype(str(kind)).type(a)
             elif SIMULATED and isinstance(kind, types.BaseTuple):
                 element = np.dtype(np.bool_ if kind.dtype is boolean else str(kind.dtype)).type
                 a = tuple(element(n) for n in a)
             given.append(a)
-        self.start(blocks, given)
+        if noted.calls is not None:
+            noted.calls.append(Call(self, blocks, given))
+        else:
+            self.prepared(blocks, [a.flat if type(a) is Buffer else a for a in given])()
 
-    def start(self, blocks: int | tuple[int, ...], given: list[Any]) -> None:
-        """Launch on what numba-cuda takes, compiled if it was not yet."""
+    def prepared(self, blocks: int | tuple[int, ...], given: list[Any]) -> Callable[[], None]:
+        """A launch on what numba-cuda takes, compiled if it was not yet."""
         compiled = self._compiled
         if compiled is None:
             jit = cuda.jit if SIMULATED else cuda.jit(self.signature)
             compiled = self._compiled = jit(self.function)
-        compiled[blocks, self.threads](*given)
+        if SIMULATED:  # whose kernel itself remembers for how many blocks it was asked last
+            return lambda: compiled[blocks, self.threads](*given)
+        return functools.partial(compiled[blocks, self.threads], *given)
+
+
+class Call(NamedTuple):
+    """A launch that was noted, not made."""
+
+    kernel: Kernel
+    blocks: int | tuple[int, ...]
+    args: list[Any]
+    """Buffers, tuples of integers and numbers."""
 
 
 class Limits(NamedTuple):

@@ -78,6 +78,17 @@ def default_convert(data: Any) -> Any:
     return data
 
 
+def pin(data: Any) -> Any:
+    """A batch with its tensors, and what else has a method `pin_memory`, in pinned memory."""
+    if hasattr(data, "pin_memory"):
+        return data.pin_memory()
+    if isinstance(data, Mapping):
+        return _like(data, {key: pin(value) for key, value in data.items()})
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return _like(data, [pin(value) for value in data])
+    return data
+
+
 def _like(original: Any, items: Any) -> Any:
     """`items`, a dict or a list, in a container of the original's type where that takes them."""
     if isinstance(original, tuple):

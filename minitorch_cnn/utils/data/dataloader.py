@@ -10,8 +10,8 @@ from itertools import count, cycle, islice, repeat
 from operator import index as as_int
 from typing import Any
 
-from ... import Generator, Tensor, randint
-from .collate import default_collate, default_convert
+from ... import Generator, Tensor, cuda, randint
+from .collate import default_collate, default_convert, pin
 from .dataset import IterableDataset, batch_fetcher, fetch_run, fetch_samples, joinable
 from .randomness import batch_seed
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -44,7 +44,8 @@ class DataLoader:
     - `timeout`: how many seconds to wait for a batch of a worker; 0 waits for ever.
     - `worker_init_fn`: called with the worker's number as it begins; see `get_worker_info`.
     - `persistent_workers`: whether workers stay for the next epoch.
-    - `pin_memory`: without an accelerator there is nothing to pin; warns, as PyTorch does.
+    - `pin_memory`: whether batches lie in pinned memory, from which `to("cuda", non_blocking=True)`
+      does not wait for the GPU. Without a GPU it warns, as PyTorch does, and does nothing.
     - `generator`: the source of the shuffling and of the seeds of the batches.
 
     Batches come in the sampler's order, and equal seeds give equal batches for any number of
@@ -173,7 +174,7 @@ class DataLoader:
         return len(order)
 
     def __iter__(self) -> Iterator[Any]:
-        if self.pin_memory:
+        if self.pin_memory and not cuda.is_available():
             warnings.warn(
                 "'pin_memory' argument is set as true but no accelerator is found, then device "
                 "pinned memory won't be used.",
@@ -242,7 +243,15 @@ class DataLoader:
 
     def _new_preparer(self) -> Callable[[Any], Any]:
         iterable = isinstance(self.dataset, IterableDataset)
-        return self._stream() if iterable else self._preparer()
+        prepare = self._stream() if iterable else self._preparer()
+        if not (self.pin_memory and cuda.is_available()):
+            return prepare
+
+        def pinned(run: Any) -> Any:
+            batches = prepare(run)
+            return batches if batches is _END else [pin(batch) for batch in batches]
+
+        return pinned
 
     def _prefetched(self, seed: int) -> Iterator[Any]:
         workers = self.num_workers
