@@ -136,6 +136,13 @@ def pooling_in_pairs(size, dtype):
     for relu in (False, True):
         launch(x.device, "pool_pairs.max_pool_pairs", x._buffer, y._buffer, code._buffer, relu)
     launch(x.device, "pool_pairs.max_pool_pairs_grad", y._buffer, code._buffer, x._buffer)
+    for taps, padding in ((3, 0), (5, 2)):
+        seen = (edge + taps - 1 - 2 * padding for edge in (height, width))
+        source = leaf((1, 2, *seen), dtype)
+        if min(source.shape) > 0:
+            gw, gb = (mt.empty(*shape, dtype=x.dtype) for shape in ((2, 2, taps, taps), (2,)))
+            arrays = [t._buffer for t in (y, code, source.detach(), gw, gb)]
+            launch(x.device, "conv_sparse.weight_grad", *arrays, (padding, padding))
 
 
 def products():

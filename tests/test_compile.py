@@ -13,9 +13,16 @@ import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn, optim
 from minitorch_cnn.device import observe
+from minitorch_cnn.plan import fuse
 
 from .rows import ROWS
 from .test_ops import gradients, results
+
+
+@pytest.fixture(autouse=True)
+def only_rules_that_keep_bits(monkeypatch):
+    """Replayed steps are compared with eager ones to the bit."""
+    monkeypatch.setattr("minitorch_cnn.plan.fuse.REORDERING", ())
 
 
 def same(actual, expected):
@@ -313,6 +320,40 @@ def test_fused_pooling_equals_its_parts(shape, relu_first, seed):
         x = mt.from_numpy(values)
         same(repeated(x), f(x))
     assert any(["max_pool_pairs" in launch.name for launch in plans(repeated)[0].launches])
+
+
+@given(
+    st.tuples(st.integers(1, 20), st.integers(1, 8), st.integers(1, 7)),
+    st.sampled_from([3, 5]),
+    st.integers(0, 2),
+    st.booleans(),
+    st.integers(0, 99),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_pooled_convolutions_weight_has_its_gradient(sizes, kernel, padding, bias, seed):
+    batch, channels, outputs = sizes
+    height, width = (2 * seed % 9 + 6 + edge for edge in (seed % 2, 0))
+    conv = nn.Conv2d(channels, outputs, kernel, padding=padding, bias=bias).double()
+
+    def f(x):
+        conv.zero_grad()
+        y = F.max_pool2d(F.relu(conv(x)), 2)
+        (y * y).sum().backward()
+        return [p.grad.clone() for p in conv.parameters()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fuse, "REORDERING", (fuse.gradient_of_a_pooled_convolution,))
+        repeated = mt.compile(f)
+        for i in range(3):
+            mt.manual_seed(100 * seed + i)
+            width += (width + 2 * padding - kernel + 1) % 2
+            x = mt.randn(batch, channels, height, width, dtype=mt.float64)
+            for ours, theirs in zip(repeated(x), f(x), strict=True):
+                np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-12, 1e-12)
+    names = [launch.name for launch in plans(repeated)[0].launches]
+    if 4 <= channels * kernel <= 64:
+        assert "conv_sparse.weight_grad" in names
+        assert "pool_pairs.max_pool_pairs_grad" not in names
 
 
 def test_memory_is_laid_out_anew_and_less_than_eager_keeps():

@@ -85,7 +85,7 @@ class Program:
 def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:
     """The launches after all rules; buffers that they pass on now are appended to the roots."""
     program = Program(launches, roots)
-    for rule in RULES:
+    for rule in (*RULES, *REORDERING):
         rule(program)
     return [launch for launch in program.launches if launch is not None]
 
@@ -179,4 +179,35 @@ def has_kernel(launch: Launch, name: str) -> bool:
     return True
 
 
-RULES: tuple[Callable[[Program], None], ...] = (relu_and_max_pool,)
+def gradient_of_a_pooled_convolution(program: Program) -> None:
+    """The weight's gradient of a convolution that is pooled in pairs, from the numbers that count.
+
+    The gradient of all the convolution's results, three of four of them 0, is not made unless
+    somebody else needs it.
+    """
+    for i, launch in [*program.named("pool_pairs.max_pool_pairs_grad")]:
+        gy, code, gx = launch.args
+        for k in program.users(gx, after=i):
+            if program.name(k) != "conv.conv2d_weight_grad":
+                continue
+            dense, x, gw, gb, stride, padding, dilation, groups = program.args(k)
+            plain = stride == dilation == (1, 1) and groups == 1 and max(padding) <= 4
+            few = gw.shape[2] in (3, 5) and gw.shape[1] * gw.shape[3] in range(4, 65)
+            if dense != gx or not (plain and few):
+                continue
+            if not has_kernel(launch, "conv_sparse.weight_grad"):
+                continue
+            if any([j < k for slot in (gy, code) for j in program.users(slot, after=i)]):
+                continue  # what was in them may be gone
+            program.replace(k, "conv_sparse.weight_grad", gy, code, x, gw, gb, padding)
+        if program.is_private(gx) and program.users(gx) == [i]:
+            program.remove(i)
+
+
+Rule = Callable[[Program], None]
+
+RULES: tuple[Rule, ...] = (relu_and_max_pool,)
+"""Rules that keep every bit."""
+
+REORDERING: tuple[Rule, ...] = (gradient_of_a_pooled_convolution,)
+"""Rules after which sums are made in another order: their results differ by roundings."""

@@ -342,6 +342,31 @@ def multiply_add(typingctx, tile, a, i, rows, b, j, columns):
 
 
 @intrinsic
+def add_scaled(typingctx, tile, a, i, b, j, rows, columns):
+    """tile[m,n] + a[i] * the vector b[j + rows(m) + columns(n) :]"""
+    if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        tile_value, a_value, i_value, b_value, j_value, row_steps, column_steps = args
+        kind = _kind(tile.dtype)
+        sums = _vectors(builder, tile, tile_value)
+        index = _index(context, builder, i, i_value)
+        factor = _filled(builder, kind, builder.load(_pointer(context, builder, a, a_value, index)))
+        first = _pointer(context, builder, b, b_value, _index(context, builder, j, j_value))
+        for m in range(tile.rows):
+            row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
+            for n in range(tile.columns):
+                step = _step(context, builder, columns, column_steps, n)
+                vector = _load(builder, kind, builder.gep(row, [step]))
+                at = m * tile.columns + n
+                sums[at] = _in_order(builder, _multiply_add(builder, factor, vector, sums[at]))
+        return _tile(builder, sums)
+
+    return tile(tile, a, i, b, j, rows, columns), codegen
+
+
+@intrinsic
 def dot(typingctx, tile, a, i, rows, b, j, columns):
     """tile[m,n] + a[i + rows(m) :] * b[j + columns(n) :], lane by lane"""
     if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
