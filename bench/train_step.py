@@ -7,13 +7,16 @@ Both start from equal weights. The losses of the first steps must agree before a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 import minitorch_cnn
+from minitorch_cnn.device import observe
 
 from . import harness
 from .harness import Comparison
@@ -106,6 +109,52 @@ def comparison(batch: int, compiled: bool) -> Comparison:
     )
 
 
+@contextlib.contextmanager
+def idle_kernels() -> Iterator[None]:
+    """Kernels do nothing in the block: what is left of a step is its Python code."""
+    kernels = minitorch_cnn.device("cpu")._kernels
+    before = dict(kernels)
+    kernels.update(dict.fromkeys(before, lambda *args: None))
+    try:
+        yield
+    finally:
+        kernels.update(before)
+
+
+def python_work(steps: int) -> str:
+    """What the Python code of an eager step takes for each launch, forward and backward."""
+    weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
+    training = Training(minitorch_cnn, weights, batch=4)
+    for _ in range(LEARNT):
+        training()
+    launches = [0]
+
+    def count(*launch: Any) -> None:
+        launches[0] += 1
+
+    def forward() -> Any:
+        return training.criterion(training.net(training.images), training.labels)
+
+    training.optimizer.zero_grad()
+    before = observe(count)
+    loss, counts = forward(), [launches[0]]
+    loss.backward()
+    counts.append(launches[0] - counts[0])
+    observe(before)
+    times = np.empty((steps, 2))
+    with idle_kernels():
+        for row in times:
+            training.optimizer.zero_grad()
+            begun = time.perf_counter()
+            loss = forward()
+            between = time.perf_counter()
+            loss.backward()
+            row[:] = between - begun, time.perf_counter() - between
+    parts = zip(("forward", "backward"), np.median(times, 0) * 1e6, counts)
+    told = [f"{name} {us:.0f} us, {us / n:.1f} a launch" for name, us, n in parts]
+    return "Python code of an eager step, its kernels idle: " + "; ".join(told)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and print a table."""
     options = harness.parser(__doc__)
@@ -113,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = options.parse_args(argv)
     rows = [comparison(batch, way) for batch in args.batches for way in (False, True)]
     harness.report(rows, args)
+    print(python_work(20 if args.quick else 500))
 
 
 if __name__ == "__main__":

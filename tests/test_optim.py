@@ -129,6 +129,33 @@ def test_adam_tracks_pytorch(pytorch, kind, chosen, dtype):
     compare_with_pytorch(pytorch, kind, chosen, dtype)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("kind", "chosen"),
+    [
+        ("SGD", {}),
+        ("SGD", {"momentum": 0.9}),
+        ("Adam", {}),
+        ("Adam", {"betas": (0.4, 0.6)}),
+        ("AdamW", {}),
+    ],
+    ids=name,
+)
+def test_numbers_that_are_none_leave_what_they_leave_in_pytorch(pytorch, kind, chosen, bad):
+    gradients = np.array([[1.0, bad], [bad, 1.0], [1.0, 1.0], [1.0, -bad]])
+    ours, theirs = leaf([1.0, 1.0]), pytorch.ones(2, dtype=pytorch.float64, requires_grad=True)
+    ours_optimizer = getattr(optim, kind)([ours], **chosen)
+    their_optimizer = getattr(pytorch.optim, kind)([theirs], **chosen)
+    for gradient in gradients:
+        found = take_steps(mt, ours_optimizer, ours, [gradient])
+        expected = take_steps(pytorch, their_optimizer, theirs, [gradient])
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        for entry, moment in their_optimizer.state[theirs].items():
+            if moment is not None:
+                mine = ours_optimizer.state[ours][entry].numpy()
+                np.testing.assert_allclose(mine, moment.numpy(), rtol=1e-12)
+
+
 def compare_with_pytorch(pytorch, kind, chosen, dtype):
     start, gradients = random_problem(dtype)
     ours, theirs = leaf(start, TYPES[dtype]), pytorch.tensor(start, requires_grad=True)

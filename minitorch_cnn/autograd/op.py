@@ -297,9 +297,11 @@ class Op(Node):
         plan = self.plan
         kept: list[Any] = []
         for i in plan.inputs:
-            kept.append(None if inputs[i] is None else _version(inputs[i]))
+            t = inputs[i]
+            kept.append(None if t is None else (t, t._counter, t._counter[0], None, 0))
         if plan.many:
-            kept.append([_version(t) for t in inputs[len(self.inputs_named) :]])
+            rest = inputs[len(self.inputs_named) :]
+            kept.append([(t, t._counter, t._counter[0], None, 0) for t in rest])
         if plan.outputs and outputs is not None:
             self._keep_outputs(kept, outputs)
         return kept
@@ -322,6 +324,11 @@ class Op(Node):
             gys = [self.zeros(i) if g is None else g for i, g in enumerate(grads)]
         kept: list[Any] = []
         for entry in self.saved:
+            if type(entry) is tuple and entry[3] is None:  # an input, most likely unchanged
+                t, counter, version, _, _ = entry
+                if t._counter is counter and counter[0] == version:
+                    kept.append(t)
+                    continue
             kept.append(self._take(len(kept), entry))
         found: list[Tensor | None] = [None] * len(self.edges)
         for inputs, rule, places in self.plan.rules:
@@ -364,11 +371,6 @@ class Op(Node):
     def release(self) -> None:
         if self.saved:
             self.saved = None
-
-
-def _version(t: Tensor) -> tuple[Any, ...]:
-    """An input, and which writes to its memory it has seen: an entry among what is kept."""
-    return t, t._counter, t._counter[0], None, 0
 
 
 class View(Op):

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import driver, exact, inner, kernel, threads_for
+from ..jit import driver, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
+from .optim import lerp, mean
 
 
 def _step(rule: Any, p: Any, g: Any, moments: Any, scalars: Any, hyper: Any) -> None:
@@ -60,18 +61,6 @@ def each_part(part, thread, threads, like, at, scalars, table, firsts, hyper):
 def flushed(value, like):
     """0 if |value| is denormal else value; NaN stays"""
     return like.dtype.type(0) if abs(value) < np.finfo(like.dtype).tiny else value
-
-
-@exact
-def mean(keep, old, toward, new):
-    """keep old + toward new, infinite for an infinite one: as new + keep (old - new) it is NaN"""
-    return keep * old + toward * new
-
-
-@exact
-def lerp(old, new, toward, keep):
-    """The same from the nearer of both, as PyTorch moves first moments"""
-    return old + toward * (new - old) if toward < 0.5 else new - keep * (new - old)
 
 
 @inner

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import driver, inner, kernel, threads_for
+from ..jit import driver, exact, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
 
@@ -37,6 +37,18 @@ def sgd(p: Any, g: Any, momentum_buffer: Any, hyper: Any) -> None:
 def flushed(value, tiny, zero):
     """0 if |value| < tiny else value; NaN stays"""
     return zero if abs(value) < tiny else value
+
+
+@exact
+def mean(keep, old, toward, new):
+    """keep old + toward new, infinite for an infinite one: as new + keep (old - new) it is NaN"""
+    return keep * old + toward * new
+
+
+@exact
+def lerp(old, new, toward, keep):
+    """The same from the nearer of both, as PyTorch moves first moments"""
+    return old + toward * (new - old) if toward < 0.5 else new - keep * (new - old)
 
 
 @task_kernel
@@ -155,8 +167,8 @@ def adam_part(p, g, exp_avg, exp_avg_sq, largest, steps, hyper):
     sign = real(-1 if hyper[6] != 0 else 1)
     for i in range(p.size):
         d = sign * g[i] + (weight_decay * p[i] if weight_decay != 0 else zero)
-        m = flushed(keep1 * exp_avg[i] + toward1 * d, tiny, zero)
-        v = flushed(keep2 * exp_avg_sq[i] + toward2 * d * d, tiny, zero)
+        m = flushed(lerp(exp_avg[i], d, toward1, keep1), tiny, zero)
+        v = flushed(mean(keep2, exp_avg_sq[i], toward2, d * d), tiny, zero)
         exp_avg[i], exp_avg_sq[i] = m, v
         if largest is not None:
             v = largest[i] if largest[i] > v else v
