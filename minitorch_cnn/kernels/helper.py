@@ -13,15 +13,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 from . import threads
 
 __all__ = ["start"]
 
 SWITCH = "MINITORCH_CNN_COMPILE_AHEAD"
-
-_lifelines: list[IO[bytes]] = []
 
 
 @functools.cache
@@ -37,18 +34,19 @@ def start() -> None:
     package = __package__.split(".")[0]
     path = [str(Path(__file__).parents[2]), *sys.path]
     program = f"import sys; sys.path[:] = {path!r}; from {package} import ahead; ahead.main()"
+    # It ends when its input does, which is when this process ends, however that comes about.
+    read, _ = os.pipe()
     try:
         process = subprocess.Popen(
             [sys.executable, "-S", "-c", f"import os; os.fork() and os._exit(0); {program}"],
             env={**os.environ, SWITCH: "0"},
-            stdin=subprocess.PIPE,
+            stdin=read,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         # The helper is that process's child: nobody has to wait for it once it is done.
         process.wait()
     except OSError:
-        return
-    # It ends when its input does: when this process ends, however that comes about.
-    if process.stdin is not None:
-        _lifelines.append(process.stdin)
+        pass
+    finally:
+        os.close(read)
