@@ -10,10 +10,8 @@ import minitorch_cnn as torch
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn, optim
 from minitorch_cnn.device import observe
-from minitorch_cnn.kernels.cuda import buffer, driver, gemm
-from minitorch_cnn.kernels.cuda.geometry import Tile
+from minitorch_cnn.kernels.cuda import buffer, driver
 from minitorch_cnn.kernels.cuda.optim import STRETCH
-from minitorch_cnn.kernels.cuda.registry import FACTORIES
 from minitorch_cnn.vision import models
 
 from .cuda_device import needs_numba_cuda, stand_in
@@ -86,28 +84,16 @@ def test_a_small_net_learns_alike(name):
     assert_same(net, twin)
 
 
-@pytest.fixture
-def lone_threads(monkeypatch):
-    """In the simulator, have one thread compute a tile of a product: for each it starts a thread of
-    the operating system, and lets all of them wait for each other."""
-
-    def forget():
-        for factory in FACTORIES.values():
-            factory.make.cache_clear()
-
-    if driver.SIMULATED:
-        monkeypatch.setattr(gemm, "TINY", Tile(8, 8, 8, 8, 8))
-        forget()
-    yield
-    if driver.SIMULATED:
-        forget()
+in_minutes = pytest.mark.skipif(
+    driver.SIMULATED, reason="it takes the simulator minutes; the machine that runs PTX does it"
+)
 
 
-def notebook(batch):
+def notebook():
     """The notebook's net and its twin on the GPU, and what they are trained on, here and there."""
     torch.manual_seed(0)
-    net, x = models.NotebookNet(), torch.randn(batch, 3, 32, 32)
-    labels = torch.tensor([3, 1][:batch])
+    net, x = models.NotebookNet(), torch.randn(2, 3, 32, 32)
+    labels = torch.tensor([3, 1])
     return net, copy.deepcopy(net).to("cuda"), (x, labels), (x.to("cuda"), labels.to("cuda"))
 
 
@@ -117,8 +103,9 @@ def assert_same_step(net, twin):
         np.testing.assert_allclose(q.grad.cpu().numpy(), p.grad.numpy(), rtol=0, atol=1e-5)
 
 
-def test_a_step_of_the_notebook_net_is_the_cpus(lone_threads):
-    net, twin, here, there = notebook(1 if driver.SIMULATED else 2)
+@in_minutes
+def test_a_step_of_the_notebook_net_is_the_cpus():
+    net, twin, here, there = notebook()
     launches = []
     train(net, *here, MAKERS["adam"], 1)
     before = observe(lambda device, name, *_: launches.append((device.type, name)))
@@ -132,10 +119,10 @@ def test_a_step_of_the_notebook_net_is_the_cpus(lone_threads):
     assert_same_step(net, twin)
 
 
-@pytest.mark.skipif(driver.SIMULATED, reason="it would take the simulator a quarter of an hour")
+@in_minutes
 def test_a_compiled_step_of_the_notebook_net_is_the_cpus():
     """Once it is recorded, all is set back to where it began, and the launches are repeated."""
-    net, twin, here, there = notebook(2)
+    net, twin, here, there = notebook()
     train(net, *here, MAKERS["adam"], 1)
     optimizer = MAKERS["adam"](twin.parameters())
     start = [p.detach().clone() for p in twin.parameters()]
