@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..device import Device
 from .recorder import Launch, Root, Slot, slots
 
 __all__ = ["fuse"]
@@ -75,15 +72,9 @@ class Program:
             if i in users:
                 users.remove(i)
 
-    def buffer(self, device: Device, shape: tuple[int, ...], dtype: Any) -> Slot:
-        """A new buffer of the step's own."""
-        like = np.empty(shape, dtype)
-        self.roots.append(Root(device, 0, like.nbytes))
-        return Slot(len(self.roots) - 1, 0, shape, like.strides, like.dtype)
-
 
 def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:
-    """The launches after all rules; buffers that they pass on now are appended to the roots."""
+    """The launches after all rules."""
     program = Program(launches, roots)
     for rule in (*RULES, *REORDERING):
         rule(program)
