@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import record
-from .dlpack import DLDeviceType
+from .dlpack import HOST, DLDeviceType
 from .memory import LEAST, empty, owns
 
 __all__ = ["Device", "as_device", "launch", "numbered", "observe", "pinned"]
@@ -147,8 +147,12 @@ def pinned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]
 
 
 def numbered(kind: int, index: int) -> Device:
-    """The device that DLPack gives these numbers; the CPU for all but NVIDIA's GPUs."""
-    return Device("cuda", index) if kind == DLDeviceType.kDLCUDA else cpu
+    """The device that DLPack gives these numbers."""
+    if kind == DLDeviceType.kDLCUDA:
+        return Device("cuda", index)
+    if kind not in HOST:
+        raise BufferError(f"memory of DLPack's device {(int(kind), index)} can't be shared here")
+    return cpu
 
 
 def as_device(device: str | Device | None) -> Device:

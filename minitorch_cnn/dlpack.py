@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["VERSION", "Capsule", "DLDeviceType", "Shared", "export", "of_interface", "receive"]
+__all__ = [
+    "HOST",
+    "VERSION",
+    "Capsule",
+    "DLDeviceType",
+    "Shared",
+    "array_of",
+    "export",
+    "of_interface",
+    "offered",
+    "receive",
+]
 
 
 class DLDeviceType(enum.IntEnum):
@@ -35,6 +46,14 @@ class DLDeviceType(enum.IntEnum):
     kDLHexagon = 16
     kDLMAIA = 17
 
+
+HOST = {
+    DLDeviceType.kDLCPU,
+    DLDeviceType.kDLCUDAHost,
+    DLDeviceType.kDLROCMHost,
+    DLDeviceType.kDLCUDAManaged,
+}
+"""Kinds of memory that the processor reads."""
 
 CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
 KINDS = {code: kind for kind, code in CODES.items()}
@@ -189,6 +208,38 @@ class Capsule:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._device
+
+
+def offered(array: Any, on_host: bool) -> Any:
+    """The capsule of an array; one with a version, which says whether it may be written, if its
+    library knows versions."""
+    # 1 is DLPack's name for the stream that all work on a GPU runs in here.
+    options = {} if on_host else {"stream": 1}
+    try:
+        return array.__dlpack__(**options, max_version=VERSION)
+    except TypeError:
+        return array.__dlpack__(**options)
+
+
+class _Host:
+    """What NumPy makes an array of."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.__array_interface__ = {
+            "data": (shared.address, shared.read_only),
+            "shape": shared.shape,
+            "strides": shared.strides,
+            "typestr": shared.dtype.str,
+            "version": 3,
+        }
+
+
+def array_of(shared: Shared) -> np.ndarray[Any, Any]:
+    """The array over memory of the host that another library shares."""
+    if 0 in shared.shape:
+        return np.empty(shared.shape, shared.dtype)
+    return np.asarray(_Host(shared))
 
 
 class _Owner:

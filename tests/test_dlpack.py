@@ -109,6 +109,8 @@ def test_capsules():
     assert '"dltensor_versioned"' in repr(x.__dlpack__(max_version=(1, 0)))
     y = from_dlpack(capsule)
     assert y.data_ptr() == x.data_ptr()
+    y[0] = 7
+    assert x.tolist() == [7, 1, 2]
     for used in (capsule, 3, object()):
         with pytest.raises(RuntimeError, match="received an invalid capsule"):
             from_dlpack(used)
@@ -119,7 +121,10 @@ def test_capsules():
 def test_capsules_of_pytorch():
     torch = pytest.importorskip("torch")
     theirs = torch.arange(4.0)
-    assert from_dlpack(torch.to_dlpack(theirs)).data_ptr() == theirs.data_ptr()
+    taken = from_dlpack(torch.to_dlpack(theirs))
+    assert taken.data_ptr() == theirs.data_ptr()
+    taken.add_(1)
+    assert theirs.tolist() == [1, 2, 3, 4]
     ours = mt.arange(4.0)
     assert torch.utils.dlpack.from_dlpack(to_dlpack(ours)).data_ptr() == ours.data_ptr()
 
@@ -243,6 +248,17 @@ def test_a_structure_byte_for_byte(versioned):
     assert np.frombuffer(ctypes.string_at(int(shape), 16), np.int64).tolist() == [2, 3]
     assert np.frombuffer(ctypes.string_at(int(strides), 16), np.int64).tolist() == [1, 2]
     assert tensor[40:48] == bytes(8)
+
+
+def test_devices_that_are_not_known():
+    with pytest.raises(BufferError, match=r"DLPack's device \(8, 0\) can't be shared"):
+        mt.from_dlpack(Offering(np.zeros(2), (DLDeviceType.kDLMetal, 0)))
+
+
+def test_arrays_outlive_who_made_them():
+    t = mt.from_dlpack(np.arange(1000.0))
+    gc.collect()
+    assert float(t.sum()) == 499500
 
 
 def test_elements_that_are_not_known():

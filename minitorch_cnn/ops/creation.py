@@ -131,16 +131,11 @@ def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None
             f"cannot move DLPack tensor from device '{place}' to '{target}' without copying. "
             "Set copy=None or copy=True."
         )
-    if place.type == "cpu":  # NumPy refuses what is not in the host's memory
-        buffer = np.from_dlpack(ext_tensor, copy=copy)
-        return wrap(buffer, dtype_of(buffer), place).to(target)
-    # 1 is DLPack's name for the stream that all work here runs in.
-    try:
-        capsule = ext_tensor.__dlpack__(stream=1, max_version=dlpack.VERSION)
-    except TypeError:  # from before there were versions
-        capsule = ext_tensor.__dlpack__(stream=1)
-    shared = dlpack.receive(capsule)
-    t = wrap(place.memory.adopt(shared), dtype_of(shared), place)
+    shared = dlpack.receive(dlpack.offered(ext_tensor, on_host=place.type == "cpu"))
+    if place.type == "cpu":
+        t = wrap(dlpack.array_of(shared), dtype_of(shared), place)
+    else:
+        t = wrap(place.memory.adopt(shared), dtype_of(shared), place)
     return t.clone() if copy and target is place else t.to(target)
 
 
