@@ -13,6 +13,7 @@ from .conv_geometry import SPARE, geometry
 from .conv_layout import add_up
 from .conv_positions import (
     by_positions_1,
+    by_positions_3,
     by_positions_4,
     by_positions_6,
     join_position_parts,
@@ -159,7 +160,9 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
     else:
         size = plan.source_size + REGISTERS * vector
         memory = workspace("memory", threads, size, source.dtype)
-        run = {1: by_positions_1, 4: by_positions_4, 6: by_positions_6}[_tile_rows(outputs)]
+        # Three channels are an image's colours.
+        rows = 3 if outputs == 3 else _tile_rows(outputs)
+        run = {1: by_positions_1, 3: by_positions_3, 4: by_positions_4, 6: by_positions_6}[rows]
         run(
             threads, source, w.reshape(-1), bias, target, memory, plan.tables, groups, steps[0],
             w.size // groups,

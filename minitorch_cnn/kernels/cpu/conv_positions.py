@@ -47,7 +47,7 @@ from .simd import (
     tile_rows,
     zero_tile,
 )
-from .tiles import FOUR, LONG, NEAR, NINE, SIX
+from .tiles import FOUR, LONG, NEAR, NINE, SIX, THREE
 
 # By positions there is a kernel for each number of channels that a tile may have: a program
 # compiles those that it needs.
@@ -60,6 +60,17 @@ def by_positions_1(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], one channel at a time"""
     _by_positions(
         zero_tile(x, 1, LONG), thread, threads, x, weight, bias, y, memories[thread], tables,
+        groups, lane_step, group_step,
+    )  # fmt: skip
+
+
+@task_kernel
+def by_positions_3(
+    thread, threads, x, weight, bias, y, memories, tables, groups, lane_step, group_step
+):
+    """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for three channels"""
+    _by_positions(
+        zero_tile(x, 3, THREE), thread, threads, x, weight, bias, y, memories[thread], tables,
         groups, lane_step, group_step,
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ WIDE = (REGISTERS - 3) // 2  # rows of tiles of two vectors
 SLIM = 8  # rows of tiles of one vector, held down by the addresses of as many rows
 LONG = REGISTERS // 2 - 1  # columns of tiles of one row
 NINE = 9  # columns of tiles of one row if they are terms: as many as a filter of 3 x 3 has
-FOUR, SIX = (REGISTERS - 1) // 5, (REGISTERS - 1) // 7  # columns of tiles of four and six rows
+# Columns of tiles of three, of four and of six rows.
+THREE, FOUR, SIX = (REGISTERS - 1) // 4, (REGISTERS - 1) // 5, (REGISTERS - 1) // 7
 
 WHOLE = lcm(WIDE, SLIM)  # a multiple of the rows of either tile
 NEAR = 4096  # elements that stay in the fastest memory
