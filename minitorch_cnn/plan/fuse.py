@@ -161,15 +161,6 @@ def _passed_once(program: Program, slot: Any) -> bool:
     return program.is_private(slot) and len(program.users(slot)) == 2
 
 
-def has_kernel(launch: Launch, name: str) -> bool:
-    """Whether a launch's device has a kernel of this name."""
-    try:
-        launch.device.kernel(name)
-    except RuntimeError:
-        return False
-    return True
-
-
 def gradient_of_a_pooled_convolution(program: Program) -> None:
     """The weight's gradient of a convolution that is pooled in pairs, from the numbers that count.
 
@@ -185,8 +176,6 @@ def gradient_of_a_pooled_convolution(program: Program) -> None:
             plain = stride == dilation == (1, 1) and groups == 1 and max(padding) <= 4
             few = gw.shape[2] in (3, 5) and gw.shape[1] * gw.shape[3] in range(4, 65)
             if dense != gx or not (plain and few):
-                continue
-            if not has_kernel(launch, "conv_sparse.weight_grad"):
                 continue
             if any([j < k for slot in (gy, code) for j in program.users(slot, after=i)]):
                 continue  # what was in them may be gone
