@@ -19,7 +19,7 @@ import numpy as np
 
 import minitorch_cnn.kernels
 from minitorch_cnn.device import cpu
-from minitorch_cnn.kernels import jit, tasks
+from minitorch_cnn.kernels import drivers, jit, tasks
 
 PAGE = mmap.PAGESIZE
 MARGIN = 64
@@ -166,7 +166,8 @@ class Guard:
 
         def call(kernel, *args):
             self.called = True
-            if self.placement is None:
+            noted = drivers.capturing is not None and drivers.capturing.here()
+            if self.placement is None or noted:
                 original(kernel, *args)
                 return
             count = len(self.regions.taken)
