@@ -136,6 +136,7 @@ def pooling_in_pairs(size, dtype):
     for relu in (False, True):
         launch(x.device, "pool_pairs.max_pool_pairs", x._buffer, y._buffer, code._buffer, relu)
     launch(x.device, "pool_pairs.max_pool_pairs_grad", y._buffer, code._buffer, x._buffer)
+    F.max_pool2d(x, 2, return_indices=True)
     for taps, padding in ((3, 0), (5, 2)):
         seen = (edge + taps - 1 - 2 * padding for edge in (height, width))
         source = leaf((1, 2, *seen), dtype)

@@ -245,6 +245,7 @@ TESTED_ELSEWHERE = {
     "random.streams": "test_transforms.py",
     "optim.sgd": "test_optim.py",
     "optim.adam": "test_optim.py",
+    "shape.send": "test_cuda_staging.py",
     "matmul.product": "test_conv_paths.py",  # what conv2d has of it
 }
 

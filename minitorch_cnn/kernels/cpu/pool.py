@@ -10,7 +10,7 @@ import numpy as np
 
 from ..jit import driver, inner, kernel, prange
 from ..workspace import shaped_workspace
-from .pool_pairs import in_pairs, max_pool_pairs, pair_indices
+from .pool_pairs import max_pool_pairs
 
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
 
@@ -18,12 +18,32 @@ WINDOWS = 1024  # that are worked on together: what is kept of them stays in the
 @driver
 def max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
     """y[n,c,i,j] = max_{u,v} x[n,c,r,s], indices r*w+s: r = i*sh+u*dh-ph, s = j*sw+v*dw-pw"""
-    if in_pairs(x.shape, kernel_size, stride, padding, dilation):
+    if _in_pairs(x.shape, kernel_size, stride, padding, dilation):
         code = shaped_workspace("code", y.shape, np.dtype(np.uint8))
         max_pool_pairs(x, y, code, False)
-        pair_indices(code, indices, x.shape[3])
+        _pair_indices(code, indices, x.shape[3])
     else:
         _max_pool2d(x, y, indices, kernel_size, stride, padding, dilation)
+
+
+def _in_pairs(x_shape, kernel_size, stride, padding, dilation):
+    """Whether the windows are pairs of rows and of columns, and no column is left over."""
+    twos = kernel_size == (2, 2) and stride == (2, 2)
+    return twos and padding == (0, 0) and dilation == (1, 1) and x_shape[3] % 2 == 0
+
+
+@kernel(work=lambda code, indices, width: code.size)
+def _pair_indices(code, indices, width):
+    """indices[n,c,i,j] = (2i+u) width + 2j+v where code = 2u+v"""
+    ow = code.shape[3]
+    oh = code.shape[2]
+    planes = code.shape[0] * code.shape[1]
+    code, indices = code.reshape(planes, -1), indices.reshape(planes, -1)
+    for plane in prange(planes):
+        for i in range(oh):
+            which, out = code[plane][i * ow :], indices[plane][i * ow :]
+            for j in range(ow):
+                out[j] = (2 * i + (which[j] >> 1)) * width + 2 * j + (which[j] & 1)
 
 
 @kernel(work=lambda x, y, indices, kernel_size, *_: 4 * y.size * kernel_size[0] * kernel_size[1])

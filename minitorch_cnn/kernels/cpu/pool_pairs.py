@@ -5,20 +5,11 @@
 
 import numpy as np
 
-from ..jit import driver, inner, kernel, prange, threads_for
+from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
 from .simd import lanes, largest_of_fours, spread_to_fours
 
 NONE = 4
-COLUMNS = 8  # rows of the kernel whose sums are in registers at once
-NEAR_BYTES = 1 << 18  # of an image, over which the windows of every channel go
-PARTS = 16  # of the batch, summed apart: by the shape alone, whatever the number of threads
-
-
-def in_pairs(x_shape, kernel_size, stride, padding, dilation):
-    """Whether the windows are pairs of rows and of columns, and no column is left over."""
-    twos = kernel_size == (2, 2) and stride == (2, 2)
-    return twos and padding == (0, 0) and dilation == (1, 1) and x_shape[3] % 2 == 0
 
 
 @driver
@@ -112,17 +103,3 @@ def _max_pool_pairs_grad(thread, threads, gy, code, gx):
         rest = xs[at + 2 * oh * width : at + height * width]
         for i in range(rest.size):
             rest[i] = 0
-
-
-@kernel(work=lambda code, indices, width: code.size)
-def pair_indices(code, indices, width):
-    """indices[n,c,i,j] = (2i+u) width + 2j+v where code = 2u+v"""
-    ow = code.shape[3]
-    oh = code.shape[2]
-    planes = code.shape[0] * code.shape[1]
-    code, indices = code.reshape(planes, -1), indices.reshape(planes, -1)
-    for plane in prange(planes):
-        for i in range(oh):
-            which, out = code[plane][i * ow :], indices[plane][i * ow :]
-            for j in range(ow):
-                out[j] = (2 * i + (which[j] >> 1)) * width + 2 * j + (which[j] & 1)
