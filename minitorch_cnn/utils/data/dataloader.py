@@ -57,7 +57,7 @@ class DataLoader:
     ends the iteration. Threads end with the iterator, be it used up or not.
 
     PyTorch's `multiprocessing_context`, `pin_memory_device` and `in_order` are left out: there are
-    no processes and no pinned memory, and batches come in order.
+    no processes, memory is pinned for CUDA alone, and batches come in order.
 
     Raises ValueError for arguments that contradict each other, as PyTorch's loader does.
 
