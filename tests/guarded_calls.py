@@ -15,7 +15,7 @@ from minitorch_cnn.device import launch
 from minitorch_cnn.utils.data import SampleStreams
 from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
 from minitorch_cnn.vision.transforms.compose import apply_all
-from minitorch_cnn.vision.transforms.pixels import PADDING_MODES, PixelBatch
+from minitorch_cnn.vision.transforms.pixels import PADDING_MODES, PixelBatch, Table
 
 from .rows import ROWS
 from .strategies import LAYOUTS, convs, in_layout, pools
@@ -216,6 +216,9 @@ def images():
             result = apply_all(transforms, batch, SampleStreams(n))
             if result is batch:
                 result.array()
+                # Without a formula, values are looked up.
+                batch.table = Table(batch.table.values)
+                batch.array()
 
 
 def optimizers():

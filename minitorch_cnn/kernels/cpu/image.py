@@ -7,22 +7,46 @@ bytes `fill`, one a channel (mode 0), or what `folded` says. An index outside th
 strays[0].
 """
 
-import numpy as np
+from typing import Any
 
-from ..jit import inner, kernel
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..jit import exact, inner, kernel
 from ..table import array_at
 
-__all__ = ["gather", "gather_bytes"]
+__all__ = ["NUMBERS", "gather", "gather_bytes"]
+
+NUMBERS = 5
+"""By which `convert` computes the values of a channel."""
+
+MOST_PIXELS = 1 << 16  # of images whose bytes are put in order first: they stay in the cache
+
+BLOCK = 32  # bytes that are moved at once, of which those behind a row's end are overwritten
+BYTES = ir.VectorType(ir.IntType(8), BLOCK)
+LANE = ir.IntType(32)
 
 
 @kernel()
 def gather(images, index, places, table, fill, y, strays, mode):
-    """y[i, c, r, q] = table[c, images[index[i], r0 + r rs, c0 + q cs, c]]"""
+    """y[i, c, r, q] = table[c, images[index[i], r0 + r rs, c0 + q cs, c]]
+
+    Behind the 256 values of each channel `table` may hold five numbers for each, of which `convert`
+    makes the same values: to compute them is faster than to look them up.
+    """
     count, height, width, channels = images.shape
     n, _, rows, columns = y.shape
     # Views without an owner: to count an owner's references takes longer than to convert a row.
     source, target, values = images.ctypes.data, y.ctypes.data, table.ctypes.data
     byte, real = np.empty(0, np.uint8), np.empty(0, y.dtype)
+    size, part = height * width, rows * columns
+    computed = table.size > channels * 256 and max(size, part) <= MOST_PIXELS
+    # An image's bytes by channels, then those of the result, each with room for whole blocks.
+    room = np.empty(channels * (size + part) + 2 * BLOCK if computed else 0, np.uint8)
+    planes = room.ctypes.data + BLOCK
+    moved = planes + channels * size
     strays[0] = 0
     for i in range(n):
         k = index[i]
@@ -32,6 +56,21 @@ def gather(images, index, places, table, fill, y, strays, mode):
         image = (k if k >= 0 else k + count) * height
         start, step = places[i, 2], places[i, 3]
         first, inside, low = span(start, step, width, columns)
+        if computed:
+            split(source, image * width, channels, size, planes, byte)
+            whole = places[i, 0] == 0 and places[i, 1] == 1 and rows == height
+            whole = whole and step == 1 and inside == columns and inside == width
+            for c in range(channels):
+                if not whole:
+                    plane = planes + c * size, height, width
+                    wanted = moved + c * part, rows, columns
+                    arrange(plane, wanted, places, i, fill[c], mode, byte)
+                convert(
+                    array_at(planes if whole else moved, c * part, part, byte),
+                    array_at(values, channels * 256 + c * NUMBERS, NUMBERS, real),
+                    array_at(target, (i * channels + c) * part, part, real),
+                )
+            continue
         for r in range(rows):
             row = places[i, 0] + places[i, 1] * r
             if mode != 0:
@@ -50,9 +89,9 @@ def gather(images, index, places, table, fill, y, strays, mode):
                         source, pixels_at + low * channels + c, inside * channels - c, byte
                     )
                     if channels == 3:  # as a constant it makes the index cheap
-                        convert(pixels, 3, step, of_value, middle)
+                        look_up(pixels, 3, step, of_value, middle)
                     else:
-                        convert(pixels, channels, step, of_value, middle)
+                        look_up(pixels, channels, step, of_value, middle)
                 if mode == 0:
                     beyond = of_value[fill[c]]
                     before = first if there else columns
@@ -63,12 +102,135 @@ def gather(images, index, places, table, fill, y, strays, mode):
                 elif inside < columns:
                     pixels = array_at(source, pixels_at, width * channels, byte)
                     for q in range(columns):
-                        there = folded(start + step * q, width, mode)
-                        out[q] = of_value[pixels[there * channels + c]]
+                        column = folded(start + step * q, width, mode)
+                        out[q] = of_value[pixels[column * channels + c]]
 
 
 @inner
-def convert(pixels, channels, step, of_value, out):
+def arrange(plane, wanted, places, i, fill, mode, byte):
+    """Each byte of a channel of image i in the place where `gather` wants it
+
+    plane, wanted: the addresses, rows and columns of what there is and of what is made. Rows are
+    made in whole blocks: what these write behind a row's end is overwritten by the next.
+    """
+    pixels, height, width = plane
+    target, rows, columns = wanted
+    start, step = places[i, 2], places[i, 3]
+    first, inside, low = span(start, step, width, columns)
+    for r in range(rows):
+        row = places[i, 0] + places[i, 1] * r
+        if mode != 0:
+            row = folded(row, height, mode)
+        line, out = pixels + row * width, target + r * columns
+        before, here = first, inside
+        if row < 0 or row >= height:
+            before, here = columns, 0
+        if mode == 0:
+            for q in range(0, before, BLOCK):
+                fill_block(fill, out + q)
+        if step > 0:
+            for q in range(0, here, BLOCK):
+                move_block(line + low + q, out + before + q, False)
+        else:
+            for q in range(0, here, BLOCK):
+                move_block(line + low + here - q - BLOCK, out + before + q, True)
+        if mode == 0:
+            for q in range(before + here, columns, BLOCK):
+                fill_block(fill, out + q)
+        elif here < columns:
+            given, made = array_at(line, 0, width, byte), array_at(out, 0, columns, byte)
+            for q in range(columns):
+                if q < before or q >= before + here:
+                    made[q] = given[folded(start + step * q, width, mode)]
+
+
+@inner
+def split(source, first, channels, size, planes, byte):
+    """planes[c, q] = source[first + q, c], of so many pixels"""
+    if channels == 3:  # a loop of its own, which shuffles vectors
+        pixels = array_at(source, 3 * first, 3 * size, byte)
+        a, b, c = (
+            array_at(planes, 0, size, byte),
+            array_at(planes, size, size, byte),
+            array_at(planes, 2 * size, size, byte),
+        )
+        for q in range(size):
+            a[q] = pixels[3 * q]
+            b[q] = pixels[3 * q + 1]
+            c[q] = pixels[3 * q + 2]
+        return
+    pixels = array_at(source, channels * first, channels * size, byte)
+    for k in range(channels):
+        a = array_at(planes, k * size, size, byte)
+        for q in range(size):
+            a[q] = pixels[q * channels + k]
+
+
+def _block_at(builder, address):
+    return builder.inttoptr(address, BYTES.as_pointer())
+
+
+def _shuffled(builder, block, lanes):
+    mask = ir.Constant(ir.VectorType(LANE, BLOCK), list(lanes))
+    return builder.shuffle_vector(block, ir.Constant(BYTES, ir.Undefined), mask)
+
+
+def _move_block(typingctx, source, target, backwards):
+    """Copy a block of bytes from an address to another, in reverse order if a literal says so"""
+    reverse = backwards.literal_value
+
+    def codegen(context, builder, signature, args):
+        block = builder.load(_block_at(builder, args[0]), align=1)
+        if reverse:
+            block = _shuffled(builder, block, reversed(range(BLOCK)))
+        builder.store(block, _block_at(builder, args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, target, backwards), codegen
+
+
+def _fill_block(typingctx, value, target):
+    """Write a block of one byte to an address"""
+
+    def codegen(context, builder, signature, args):
+        first = builder.insert_element(ir.Constant(BYTES, ir.Undefined), args[0], LANE(0))
+        block = _shuffled(builder, first, [0] * BLOCK)
+        builder.store(block, _block_at(builder, args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(value, target), codegen
+
+
+move_block: Any = intrinsic(prefer_literal=True)(_move_block)
+fill_block: Any = intrinsic(_fill_block)
+
+
+@exact
+def convert(plane, numbers, out):
+    """out[q] = (plane[q] / divisor - mean) / deviation
+
+    numbers: the divisor and its reciprocal, the mean, the deviation and its reciprocal. A quotient
+    is a product, corrected by what remains: if a multiply-add rounds once, that is the rounded
+    quotient but for rare divisors. P. Markstein, "Computation of elementary functions on the IBM
+    RISC System/6000 processor", 1990.
+    """
+    divisor, by_divisor, mean = numbers[0], numbers[1], numbers[2]
+    deviation, by_deviation = numbers[3], numbers[4]
+    for q in range(out.size):
+        x = numbers.dtype.type(np.int32(plane[q]))
+        x = quotient(x, divisor, by_divisor) - mean
+        out[q] = quotient(x, deviation, by_deviation)
+
+
+@exact
+def quotient(x, y, by_y):
+    """x / y, given 1 / y"""
+    z = x * by_y
+    return z + (x - z * y) * by_y
+
+
+@inner
+def look_up(pixels, channels, step, of_value, out):
     """out[q] = of_value[pixels[q channels]], backwards if step < 0"""
     if step > 0:
         for q in range(out.size):

@@ -53,7 +53,9 @@ class ToTensor(ImageTransform):
 
     def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
         if not batch.converted:
-            batch.values = through_table(self, batch.values, (get_default_dtype(),))
+            # No transform of bytes goes through the table before.
+            dtype = get_default_dtype()
+            batch.table = through_table(self, batch.table, (dtype,), (255, 0, 1))
             return True
         return False
 
@@ -110,8 +112,11 @@ class Normalize(ImageTransform):
     def note(self, batch: PixelBatch, streams: SampleStreams) -> bool:
         if not batch.converted:
             return False
+        formula = batch.table.formula
+        if formula is not None:
+            formula = (255, self.mean, self.std) if formula[1:] == (0, 1) else None
         parameters = (_frozen(self.mean), _frozen(self.std))
-        batch.values = through_table(self, batch.values, parameters)
+        batch.table = through_table(self, batch.table, parameters, formula)
         return True
 
     def _planes(self, value: Sequence[float] | float, images: Tensor) -> np.ndarray:

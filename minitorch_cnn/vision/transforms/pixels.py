@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ... import Tensor
 from ...device import cpu, launch
 from ...tensor import wrap
 
-__all__ = ["PADDING_MODES", "PixelBatch", "through_table"]
+__all__ = ["PADDING_MODES", "PixelBatch", "Table", "through_table"]
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 """In the order in which the kernel numbers them."""
@@ -24,8 +24,8 @@ class PixelBatch:
     `data` is a uint8 array (count, height, width) or (count, height, width, channels), of which
     `indices` are taken. What a transform does to places and bytes is noted: where each image begins
     and which way it runs, and what each of the 256 values has become. One kernel then writes the
-    batch, `array()`. The values' table is made by the transforms' own code, so a pixel has the bits
-    that it has in an image transformed alone.
+    batch, `array()`. The table of what became of the values is made by the transforms' own code, so
+    a pixel has the bits that it has in an image transformed alone.
     """
 
     def __init__(self, data: np.ndarray, indices: np.ndarray) -> None:
@@ -35,7 +35,7 @@ class PixelBatch:
         self.data = data[..., None] if self.grey else data
         self.indices = indices
         self.height, self.width = self.data.shape[1:3]
-        self.values: Any = _every_value(self.data.shape[3], self.grey)
+        self.table = _every_value(self.data.shape[3], self.grey)
         self.mode = 0
         self._whole = True
         self._fill = _zeros(self.data.shape[3])
@@ -47,7 +47,7 @@ class PixelBatch:
     @property
     def converted(self) -> bool:
         """Whether it is a batch of floats by now, channels first."""
-        return isinstance(self.values, Tensor)
+        return isinstance(self.table.values, Tensor)
 
     def crop(self, tops: Any, lefts: Any, height: int, width: int) -> None:
         """Keep windows that lie within the images."""
@@ -100,11 +100,11 @@ class PixelBatch:
         places = _unmoved(count) if self._places is None else self._places
         strays, result = np.empty(1, np.int64), None
         if self.converted:
-            table, kind = self.values._buffer.reshape(channels, 256), self.values.dtype
+            table = self.table.numbers
             out = cpu.empty((count, channels, self.height, self.width), table.dtype)
             which = (self.data, self.indices, places)
             launch(cpu, "image.gather", *which, table, self._fill, out, strays, self.mode)
-            result = wrap(out, kind, cpu)
+            result = wrap(out, self.table.values.dtype, cpu)
         else:
             out = cpu.empty((count, self.height, self.width, channels), np.dtype(np.uint8))
             which = (self.data, self.indices, places)
@@ -118,22 +118,61 @@ class PixelBatch:
         return result
 
 
-def through_table(transform: Any, values: Any, parameters: tuple[Any, ...]) -> Any:
+class Table:
+    """What each of the 256 values has become, in each channel.
+
+    `values` is a batch of one image in whose row v all pixels were v. `formula`, if it is known, is
+    (divisor, mean, deviation), numbers or one number a channel: the values are (v / divisor - mean)
+    / deviation.
+    """
+
+    def __init__(self, values: Any, formula: tuple[Any, Any, Any] | None = None) -> None:
+        self.values, self.formula = values, formula
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """What the kernel is given: the values, and five numbers a channel behind them if with
+        these it computes the same values, to the bit."""
+        table = self.values._buffer.reshape(-1, 256)
+        if self.formula is None or table.dtype != np.float32:
+            return table.reshape(-1)
+        numbers = np.empty((len(table), 5), np.float32)
+        for column, number in zip((0, 2, 3), self.formula):
+            numbers[:, column] = number
+        with np.errstate(all="ignore"):
+            numbers[:, [1, 4]] = 1 / numbers[:, [0, 3]]
+        both = np.concatenate([table, numbers], axis=None)
+        pixels = np.repeat(np.arange(256, dtype=np.uint8), len(table)).reshape(1, 1, 256, -1)
+        places = np.array([(0, 1, 0, 1), (0, 1, 255, -1)])  # as they stand, and mirrored
+        found = np.empty((2, len(table), 1, 256), np.float32)
+        which = (pixels, np.zeros(2, np.int64), places)
+        fill, strays = _zeros(len(table)), np.empty(1, np.int64)
+        launch(cpu, "image.gather", *which, both, fill, found, strays, 0)
+        same = found[0].tobytes() == table.tobytes() == found[1, :, :, ::-1].tobytes()
+        return both if same else table.reshape(-1)
+
+
+def through_table(
+    transform: Any,
+    table: Table,
+    parameters: tuple[Any, ...],
+    formula: tuple[Any, Any, Any] | None = None,
+) -> Table:
     """What the 256 values become by a transform's `apply`, kept until its parameters change."""
     known = vars(transform).get("_table")
-    if known is not None and known[0] is values and known[1] == parameters:
+    if known is not None and known[0] is table and known[1] == parameters:
         return known[2]
-    result = transform.apply(values, None)
-    vars(transform)["_table"] = values, parameters, result
+    result = Table(transform.apply(table.values, None), formula)
+    vars(transform)["_table"] = table, parameters, result
     return result
 
 
 @cache
-def _every_value(channels: int, grey: bool) -> np.ndarray:
-    """A batch of one image (1, 256, 1, channels) in whose row v all pixels are v."""
+def _every_value(channels: int, grey: bool) -> Table:
+    """What they are to begin with."""
     values = np.empty((1, 256, 1, channels), np.uint8)
     values[:] = np.arange(256, dtype=np.uint8)[:, None, None]
-    return values[..., 0] if grey else values
+    return Table(values[..., 0] if grey else values)
 
 
 @lru_cache(maxsize=64)
