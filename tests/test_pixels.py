@@ -206,6 +206,22 @@ def test_which_datasets_join_batches():
     assert not joinable([1, 2])
     assert not joinable(Subset([1, 2], [0]))
 
+    class Own(Images):
+        def get_batch(self, indices):
+            return "of a kind of its own"
+
+    assert not joinable(Own((2, 2, 2)))
+
+
+def test_batches_made_ahead_without_workers_come_out_before_the_one_that_fails():
+    dataset = Images((64, 2, 2), T.ToTensor(), target_transform=lambda label: 1 // label)
+    dataset.targets = [1] * 50 + [0] * 14
+    assert dataset.steady
+    batches = iter(DataLoader(dataset, 4))
+    assert [len(next(batches)[0]) for _ in range(12)] == [4] * 12
+    with pytest.raises(ZeroDivisionError):
+        next(batches)
+
 
 @pytest.mark.parametrize("size", [1, 3, 64])
 @pytest.mark.parametrize("drop_last", [False, True])
@@ -225,6 +241,8 @@ def test_streams_of_joined_batches_are_those_of_the_batches():
     drawn = []
 
     class Drawing(TensorDataset):
+        joinable = True
+
         def get_batch(self, indices):
             streams = SampleStreams(len(indices))
             more = SampleStreams(len(indices))
@@ -246,6 +264,8 @@ def test_joined_batches_keep_their_structure():
     Pair = namedtuple("Pair", ["names", "numbers"])
 
     class Structured(TensorDataset):
+        joinable = True
+
         def get_batch(self, indices):
             names = [f"number {i}" for i in indices]
             numbers = torch.from_numpy(indices)

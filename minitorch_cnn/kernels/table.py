@@ -9,14 +9,21 @@ import ctypes
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["TASK", "addresses", "array_at", "parts"]
+__all__ = ["BLOCK", "TASK", "addresses", "array_at", "fill_block", "move_block", "parts"]
 
 TASK = 4096
 """Elements of a task."""
+
+BLOCK = 32
+"""Bytes that are moved at once."""
+
+_BYTES = ir.VectorType(ir.IntType(8), BLOCK)
+_LANE = ir.IntType(32)
 
 
 def addresses(arrays: Any) -> Any:
@@ -69,4 +76,41 @@ def _array_at(typingctx, address, start, size, like):
     return kind(types.int64, types.int64, types.int64, like), codegen
 
 
+def _block_at(builder, address):
+    return builder.inttoptr(address, _BYTES.as_pointer())
+
+
+def _shuffled(builder, block, lanes):
+    mask = ir.Constant(ir.VectorType(_LANE, BLOCK), list(lanes))
+    return builder.shuffle_vector(block, ir.Constant(_BYTES, ir.Undefined), mask)
+
+
+def _move_block(typingctx, source, target, backwards):
+    """Copy a block of bytes from an address to another, in reverse order if a literal says so"""
+    reverse = backwards.literal_value
+
+    def codegen(context, builder, signature, args):
+        block = builder.load(_block_at(builder, args[0]), align=1)
+        if reverse:
+            block = _shuffled(builder, block, reversed(range(BLOCK)))
+        builder.store(block, _block_at(builder, args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, target, backwards), codegen
+
+
+def _fill_block(typingctx, value, target):
+    """Write a block of one byte to an address"""
+
+    def codegen(context, builder, signature, args):
+        first = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), args[0], _LANE(0))
+        block = _shuffled(builder, first, [0] * BLOCK)
+        builder.store(block, _block_at(builder, args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(value, target), codegen
+
+
 array_at: Any = intrinsic(_array_at)
+move_block: Any = intrinsic(prefer_literal=True)(_move_block)
+fill_block: Any = intrinsic(_fill_block)

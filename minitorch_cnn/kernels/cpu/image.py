@@ -7,15 +7,10 @@ bytes `fill`, one a channel (mode 0), or what `folded` says. An index outside th
 strays[0].
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from ..jit import exact, inner, kernel
-from ..table import array_at
+from ..table import BLOCK, array_at, fill_block, move_block
 
 __all__ = ["NUMBERS", "gather", "gather_bytes"]
 
@@ -23,10 +18,6 @@ NUMBERS = 5
 """By which `convert` computes the values of a channel."""
 
 MOST_PIXELS = 1 << 16  # of images whose bytes are put in order first: they stay in the cache
-
-BLOCK = 32  # bytes that are moved at once, of which those behind a row's end are overwritten
-BYTES = ir.VectorType(ir.IntType(8), BLOCK)
-LANE = ir.IntType(32)
 
 
 @kernel()
@@ -164,45 +155,6 @@ def split(source, first, channels, size, planes, byte):
         a = array_at(planes, k * size, size, byte)
         for q in range(size):
             a[q] = pixels[q * channels + k]
-
-
-def _block_at(builder, address):
-    return builder.inttoptr(address, BYTES.as_pointer())
-
-
-def _shuffled(builder, block, lanes):
-    mask = ir.Constant(ir.VectorType(LANE, BLOCK), list(lanes))
-    return builder.shuffle_vector(block, ir.Constant(BYTES, ir.Undefined), mask)
-
-
-def _move_block(typingctx, source, target, backwards):
-    """Copy a block of bytes from an address to another, in reverse order if a literal says so"""
-    reverse = backwards.literal_value
-
-    def codegen(context, builder, signature, args):
-        block = builder.load(_block_at(builder, args[0]), align=1)
-        if reverse:
-            block = _shuffled(builder, block, reversed(range(BLOCK)))
-        builder.store(block, _block_at(builder, args[1]), align=1)
-        return context.get_dummy_value()
-
-    return types.void(source, target, backwards), codegen
-
-
-def _fill_block(typingctx, value, target):
-    """Write a block of one byte to an address"""
-
-    def codegen(context, builder, signature, args):
-        first = builder.insert_element(ir.Constant(BYTES, ir.Undefined), args[0], LANE(0))
-        block = _shuffled(builder, first, [0] * BLOCK)
-        builder.store(block, _block_at(builder, args[1]), align=1)
-        return context.get_dummy_value()
-
-    return types.void(value, target), codegen
-
-
-move_block: Any = intrinsic(prefer_literal=True)(_move_block)
-fill_block: Any = intrinsic(_fill_block)
 
 
 @exact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 import weakref
 from collections import deque
@@ -12,15 +13,15 @@ from typing import Any
 
 from ... import Generator, Tensor, cuda, randint
 from .collate import default_collate, default_convert, pin
-from .dataset import IterableDataset, batch_fetcher, fetch_run, fetch_samples, joinable
+from .dataset import IterableDataset, batch_fetcher, fetch_run, fetch_samples, joinable, singly
 from .randomness import batch_seed
-from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from .sampler import BatchSampler, RandomSampler, Runs, SequentialSampler
 from .workers import Epoch, Team
 
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
-# Small batches are prepared in runs of up to so many, and of about so many bytes: what a hand-over
-# between threads costs is shared by the run.
+# Small batches are prepared in runs of up to so many, and of about so many bytes: what Python code
+# and hand-overs between threads cost is shared by the run.
 LONGEST_RUN = 64
 RUN_BYTES = 1 << 20
 
@@ -187,16 +188,40 @@ class DataLoader:
             raise ValueError(f"timeout={self.timeout} needs workers: let num_workers be positive")
         return self._on_demand(seed)
 
-    def _tasks(self, seed: int) -> Iterator[tuple[Any, int]]:
-        """What to fetch for each batch, and the seed of its random numbers."""
+    @property
+    def _joins(self) -> bool:
+        """Whether several batches can be had at once, as one to be cut."""
+        whole = self.batch_sampler is not None and self.collate_fn is default_collate
+        return whole and not isinstance(self.dataset, IterableDataset) and joinable(self.dataset)
+
+    def _tasks(self, seed: int, steady: bool) -> Callable[[int], Any]:
+        """A function that says what to prepare next, up to so many batches, or None at the end.
+
+        If they are to be `steady`, several are taken at once only where nobody can tell.
+        """
+        if self._joins:
+            runs = Runs(self.batch_sampler)
+            ahead = not steady or (runs.steady and getattr(self.dataset, "steady", False))
+
+            def take(count: int) -> Any:
+                nonlocal seed
+                indices, sizes = runs.take(count if ahead else 1)
+                task = indices, sizes, seed
+                seed += len(sizes)
+                return task if sizes else None
+
+            return take
         order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
         if isinstance(self.dataset, IterableDataset):
             order = repeat(None)
-        return zip(order, count(seed))
+        tasks = zip(order, count(seed))
+        return lambda count: next(tasks, None)
 
-    def _preparer(self) -> Callable[[list[tuple[Any, int]]], list[Any]]:
-        """A function that prepares a run of batches; of several, if the dataset can join them."""
+    def _preparer(self) -> Callable[[Any], list[Any]]:
+        """A function that prepares the batches of a task."""
         dataset, collate = self.dataset, self.collate_fn
+        if self._joins:
+            return functools.partial(fetch_run, dataset)
         if self.batch_sampler is None:
             prepare = lambda index: collate(dataset[index])  # noqa: E731
         elif collate is default_collate:
@@ -204,23 +229,20 @@ class DataLoader:
         else:
             prepare = lambda indices: collate(fetch_samples(dataset, indices))  # noqa: E731
 
-        def prepare_run(run: list[tuple[Any, int]]) -> list[Any]:
-            if len(run) > 1:
-                return fetch_run(dataset, run)
-            ((wanted, seed),) = run
+        def prepare_seeded(task: tuple[Any, int]) -> list[Any]:
+            wanted, seed = task
             with batch_seed(seed):
                 return [prepare(wanted)]
 
-        return prepare_run
+        return prepare_seeded
 
     def _stream(self) -> Callable[[Any], Any]:
         """A function that prepares the next batch of an iterable dataset, or returns `_END`."""
         samples: Iterator[Any] | None = None
 
-        def prepare(run: list[tuple[Any, int]]) -> Any:
+        def prepare(task: tuple[Any, int]) -> Any:
             nonlocal samples
-            ((_, seed),) = run
-            with batch_seed(seed):
+            with batch_seed(task[1]):
                 if samples is None:  # in the worker's thread, which is to know its part
                     samples = iter(self.dataset)
                 if self.batch_size is None:
@@ -234,12 +256,21 @@ class DataLoader:
         return prepare
 
     def _on_demand(self, seed: int) -> Iterator[Any]:
-        prepare = self._new_preparer()
-        for task in self._tasks(seed):
-            batches = prepare([task])
+        take, prepare = self._tasks(seed, steady=True), self._new_preparer()
+        length = 0
+        while (task := take(length or 1)) is not None:
+            try:
+                batches = prepare(task)
+            except Exception:
+                if not self._joins or length < 2:
+                    raise
+                for single in singly(*task):  # until the batch that can't be had
+                    yield from prepare(single)
+                continue
             if batches is _END:
                 return
-            yield batches[0]
+            length = length or run_length(batches[0])
+            yield from batches
 
     def _new_preparer(self) -> Callable[[Any], Any]:
         iterable = isinstance(self.dataset, IterableDataset)
@@ -247,8 +278,8 @@ class DataLoader:
         if not (self.pin_memory and cuda.is_available()):
             return prepare
 
-        def pinned(run: Any) -> Any:
-            batches = prepare(run)
+        def pinned(task: Any) -> Any:
+            batches = prepare(task)
             return batches if batches is _END else [pin(batch) for batch in batches]
 
         return pinned
@@ -259,21 +290,21 @@ class DataLoader:
         epoch = Epoch(team)
         prepare = [self._new_preparer() for _ in range(workers)]
         # Consumed here, in the caller's thread, so that samplers need not be thread-safe.
-        tasks, turns, active = self._tasks(seed), cycle(range(workers)), set(range(workers))
+        take, turns = self._tasks(seed, steady=False), cycle(range(workers))
+        active = set(range(workers))
         asked: deque[int] = deque()
-        length = 1
+        length = 0
 
         def ask() -> None:
-            run = list(islice(tasks, length)) if active else []
-            if run:
+            task = take(length or 1) if active else None
+            if task is not None:
                 worker = next(number for number in turns if number in active)
-                epoch.ask(worker, prepare[worker], run)
+                epoch.ask(worker, prepare[worker], task)
                 asked.append(worker)
 
         try:
             for _ in range(workers * (self.prefetch_factor or 0)):
                 ask()
-            longer = joinable(self.dataset) and self.collate_fn is default_collate
             while asked:
                 worker = asked.popleft()
                 if worker not in active:
@@ -283,9 +314,7 @@ class DataLoader:
                     active.discard(worker)
                     ask()
                     continue
-                if longer and self.batch_sampler is not None:
-                    length = max(1, min(LONGEST_RUN, RUN_BYTES // max(1, _bytes(batches[0]))))
-                    longer = False
+                length = length or run_length(batches[0])
                 ask()
                 yield from batches
         finally:  # a dropped iterator ends here, too
@@ -302,6 +331,11 @@ class DataLoader:
 def _dismiss(teams: list[Team]) -> None:
     while teams:
         teams.pop().stop()
+
+
+def run_length(batch: Any) -> int:
+    """How many batches such as this are prepared at once."""
+    return max(1, min(LONGEST_RUN, RUN_BYTES // max(1, _bytes(batch))))
 
 
 def _bytes(batch: Any) -> int:

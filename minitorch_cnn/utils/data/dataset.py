@@ -6,6 +6,7 @@ import math
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from ... import Generator, Tensor, randperm
 from ...tensor import wrap
 from .collate import default_collate
-from .randomness import run_seeds
+from .randomness import batch_seed, run_seeds
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -26,8 +27,9 @@ class Dataset(Generic[T_co]):
     `default_collate([self[i] for i in indices])` would, in one go: a loader without a `collate_fn`
     of its own then asks for whole batches. A subclass that overrides `__getitem__` alone is read
     sample by sample again. If a sample is alike in any batch, it may set `joinable`: then a
-    loader's workers ask for several batches at once, as one to be cut. PyTorch's `__getitems__`, a
-    list of samples for a list of indices, is honoured, too.
+    loader's workers ask for several batches at once, as one to be cut; and so does a loader without
+    workers if it sets `steady` as well, which says that it stays as it is during a walk. PyTorch's
+    `__getitems__`, a list of samples for a list of indices, is honoured, too.
 
     See https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Dataset
 
@@ -42,6 +44,7 @@ class Dataset(Generic[T_co]):
     """
 
     joinable: bool = False
+    steady: bool = False
 
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
@@ -124,6 +127,7 @@ class Subset(Dataset[T_co]):
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.indices = indices
+        self._array: tuple[Any, np.ndarray] | None = None
 
     def __getitem__(self, index: Any) -> T_co:
         if isinstance(index, list):
@@ -135,9 +139,18 @@ class Subset(Dataset[T_co]):
         """As the dataset is."""
         return joinable(self.dataset)
 
+    @property
+    def steady(self) -> bool:  # type: ignore[override]
+        """As the dataset is."""
+        return getattr(self.dataset, "steady", False)
+
     def get_batch(self, indices: np.ndarray) -> Any:
         """The dataset's own batch of these samples."""
-        return fetch_batch(self.dataset, [self.indices[i] for i in indices.tolist()])
+        if not isinstance(self.indices, range):
+            return fetch_batch(self.dataset, [self.indices[i] for i in indices.tolist()])
+        if self._array is None or self._array[0] is not self.indices:
+            self._array = self.indices, np.array(self.indices, np.int64)
+        return fetch_batch(self.dataset, self._array[1][indices])
 
     def __getitems__(self, indices: list[int]) -> list[T_co]:
         return fetch_samples(self.dataset, [self.indices[i] for i in indices])
@@ -311,16 +324,16 @@ def fetch_samples(dataset: Any, indices: list[Any]) -> list[Any]:
     return [dataset[index] for index in indices]
 
 
-def fetch_batch(dataset: Any, indices: list[Any]) -> Any:
+def fetch_batch(dataset: Any, indices: Any) -> Any:
     """The collated samples at these indices, by `get_batch` where the dataset has it."""
     return batch_fetcher(dataset)(indices)
 
 
-def batch_fetcher(dataset: Any) -> Callable[[list[Any]], Any]:
+def batch_fetcher(dataset: Any) -> Callable[[Any], Any]:
     """The function that `fetch_batch` calls, for one who fetches many."""
     if _makes_batches(type(dataset)):
-        return lambda indices: dataset.get_batch(np.array(indices, np.int64))
-    return lambda indices: default_collate(fetch_samples(dataset, indices))
+        return lambda indices: dataset.get_batch(np.asarray(indices, np.int64))
+    return lambda indices: default_collate(fetch_samples(dataset, [*indices]))
 
 
 def _makes_batches(dataset_type: type) -> bool:
@@ -334,28 +347,57 @@ def _makes_batches(dataset_type: type) -> bool:
 
 
 def joinable(dataset: Any) -> bool:
-    """Whether several batches can be had at once, as one to be cut."""
-    return _makes_batches(type(dataset)) and getattr(dataset, "joinable", False)
+    """Whether several batches can be had at once, as one to be cut.
+
+    An inherited `joinable` does not speak for a subclass that overrides `get_batch`.
+    """
+    if not _makes_batches(type(dataset)) or not getattr(dataset, "joinable", False):
+        return False
+    defined = (vars(part).keys() for part in (dataset, *type(dataset).__mro__))
+    return "joinable" in next(names for names in defined if {"joinable", "get_batch"} & names)
 
 
-def fetch_run(dataset: Any, run: list[tuple[list[Any], int]]) -> list[Any]:
-    """The batches of these indices and seeds, of a dataset that can join them."""
-    sizes = [len(indices) for indices, _ in run]
-    joined = np.array([index for indices, _ in run for index in indices], np.int64)
-    with run_seeds([seed for _, seed in run], sizes):
-        whole = dataset.get_batch(joined)
-    ends = list(accumulate(sizes))
-    return [_part(whole, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+def fetch_run(dataset: Any, task: tuple[np.ndarray, list[int], int]) -> list[Any]:
+    """The batches of a dataset that can join them: their indices one after the other, their sizes,
+    and the seed of the first; those of the others go up by one."""
+    indices, sizes, seed = task
+    if len(sizes) == 1:
+        with batch_seed(seed):
+            return [dataset.get_batch(indices)]
+    with run_seeds(seed, sizes):
+        whole = dataset.get_batch(indices)
+    return _parts(whole, _slices(sizes))
 
 
-def _part(batch: Any, start: int, end: int) -> Any:
-    """The samples of a batch from one to another, in the memory of the whole."""
+def singly(
+    indices: np.ndarray, sizes: list[int], seed: int
+) -> Iterator[tuple[np.ndarray, list[int], int]]:
+    """For `fetch_run`, one batch after the other instead of several."""
+    for i, which in enumerate(_slices(sizes)):
+        yield indices[which], sizes[i : i + 1], seed + i
+
+
+def _slices(sizes: list[int]) -> list[slice]:
+    return _slices_of(tuple(sizes))
+
+
+@lru_cache(maxsize=8)  # in a walk they come again and again
+def _slices_of(sizes: tuple[int, ...]) -> list[slice]:
+    return [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
+
+
+def _parts(batch: Any, samples: list[slice]) -> list[Any]:
+    """These samples of a batch each as one of its own, in the memory of the whole."""
     if isinstance(batch, Tensor):
-        return wrap(batch._buffer[start:end], batch.dtype, batch.device)
+        buffer, dtype, device = batch._buffer, batch.dtype, batch.device
+        return [wrap(buffer[which], dtype, device) for which in samples]
     if isinstance(batch, Mapping):
-        return {key: _part(value, start, end) for key, value in batch.items()}
+        columns = [_parts(value, samples) for value in batch.values()]
+        return [dict(zip(batch, row)) for row in zip(*columns)]
     nested = (Tensor, list, tuple, Mapping)
     if isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], nested):
-        parts = [_part(value, start, end) for value in batch]
-        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
-    return batch[start:end]
+        kind, rows = type(batch), zip(*[_parts(value, samples) for value in batch])
+        if kind is list:
+            return [[*row] for row in rows]
+        return [kind(*row) if hasattr(batch, "_fields") else kind(row) for row in rows]
+    return [batch[which] for which in samples]

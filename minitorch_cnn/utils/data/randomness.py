@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -26,9 +25,8 @@ class _Batch(threading.local):
     seed: int | None = None
     generator: Generator | None = None
     streams = 0
-    run: tuple[Any, ...] | None = None
-    """If it prepares several at once: for each sample its batch's seed, its place there, and how
-    many there are."""
+    run: tuple[int, Sequence[int]] | None = None
+    """If it prepares several at once: the seed of the first, and their sizes."""
 
 
 _batch = _Batch()
@@ -39,7 +37,7 @@ class batch_seed:
 
     def __init__(self, seed: int) -> None:
         self._seed: int | None = seed
-        self._run: tuple[Any, ...] | None = None
+        self._run: tuple[int, Sequence[int]] | None = None
 
     def __enter__(self) -> None:
         self._outer = _batch.seed, _batch.generator, _batch.streams, _batch.run
@@ -52,16 +50,14 @@ class batch_seed:
 
 
 class run_seeds(batch_seed):
-    """Within this block, this thread prepares several batches of these seeds and sizes as one.
+    """Within this block, this thread prepares several batches of these sizes as one.
 
-    They have their streams of random numbers, but no generator.
+    Their seeds go up by one. They have their streams of random numbers, but no generator.
     """
 
-    def __init__(self, seeds: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(self, seed: int, sizes: Sequence[int]) -> None:
         self._seed = None
-        places = np.concatenate([np.arange(size, dtype=np.uint64) for size in sizes])
-        counts = np.array(sizes, np.uint64)
-        self._run = np.repeat(np.array(seeds, np.uint64), sizes), places, np.repeat(counts, sizes)
+        self._run = seed, sizes
 
 
 def batch_generator() -> Generator | None:
@@ -142,12 +138,21 @@ class SampleStreams:
         """What the streams begin with: the seeds' own streams, so many numbers further on."""
         seed, start = _batch.seed, _batch.streams
         if _batch.run is not None:
-            seeds, places, counts = _batch.run
             _batch.streams += 1
-            return seeds + (places + np.uint64(start) * counts) * _STEP
+            return _first_of_run(_batch.run[0], _batch.run[1], start)
         if seed is None:
             seed = int(randint(2**62, ()).item())
         else:
             _batch.streams += self._count
         first = np.arange(start, start + self._count, dtype=np.uint64)
         return np.uint64(seed) + first * _STEP
+
+
+def _first_of_run(seed: int, sizes: Sequence[int], start: int) -> np.ndarray:
+    """With what the streams of each sample begin that its batch asks for after so many others."""
+    counts = np.array(sizes, np.uint64)
+    batches = np.repeat(np.arange(len(sizes)), sizes)
+    before = np.cumsum(counts) - counts
+    places = np.arange(len(batches), dtype=np.uint64) - before[batches]
+    seeds = np.uint64(seed) + batches.astype(np.uint64)
+    return seeds + (places + np.uint64(start) * counts[batches]) * _STEP

@@ -48,6 +48,10 @@ class SequentialSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.data_source)))
 
+    def arrays(self) -> Iterator[np.ndarray]:
+        """The indices of a walk in arrays."""
+        yield np.arange(len(self.data_source))
+
     def __len__(self) -> int:
         return len(self.data_source)
 
@@ -96,6 +100,11 @@ class RandomSampler(Sampler[int]):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
+        for array in self.arrays():
+            yield from array.tolist()
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """The indices of a walk in arrays."""
         generator = self.generator
         if generator is None:
             # Its own generator: how far a walk has got changes no other random number.
@@ -105,10 +114,10 @@ class RandomSampler(Sampler[int]):
             raise ValueError(f"RandomSampler: cannot draw {left} samples from an empty data source")
         while left > 0:
             if self.replacement:
-                drawn = randint(size, (min(left, self._CHUNK),), generator=generator).tolist()
+                drawn = randint(size, (min(left, self._CHUNK),), generator=generator).numpy()
             else:
-                drawn = randperm(size, generator=generator).tolist()[:left]
-            yield from drawn
+                drawn = randperm(size, generator=generator).numpy()[:left]
+            yield drawn
             left -= len(drawn)
 
     def __len__(self) -> int:
@@ -242,3 +251,40 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         whole, rest = divmod(len(self.sampler), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+
+class Runs:
+    """The batches of a walk, taken several at once: their indices in one array, and their sizes."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches: Iterator[list[int]] | None = None
+        sampler: Any = getattr(batches, "sampler", None)
+        kinds = SequentialSampler, RandomSampler
+        if type(batches) is BatchSampler and type(sampler) in kinds:
+            self._arrays, self._left = sampler.arrays(), np.empty(0, np.int64)
+            self._size, self._drop_last = batches.batch_size, batches.drop_last
+        else:
+            self._batches = iter(batches)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it makes no difference when a batch is taken."""
+        return self._batches is None
+
+    def take(self, count: int) -> tuple[np.ndarray, list[int]]:
+        """The next so many batches, fewer at the end."""
+        if self._batches is not None:
+            lists = [*islice(self._batches, count)]
+            together = np.array([index for indices in lists for index in indices], np.int64)
+            return together, [len(indices) for indices in lists]
+        size, left = self._size, self._left
+        while len(left) < count * size:
+            more = next(self._arrays, None)
+            if more is None:
+                break
+            left = np.concatenate([left, more]) if len(left) else more
+        whole, rest = divmod(min(len(left), count * size), size)
+        sizes = [size] * whole + [rest] * (rest > 0 and not self._drop_last)
+        taken = sum(sizes)
+        self._left = left[taken:]
+        return left[:taken], sizes

@@ -34,6 +34,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     (array([[1, 0, 0]], dtype=uint8), 2)
     """
 
+    steady = True
     data: Any
     targets: Any
 
@@ -96,7 +97,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
             targets = targets.numpy()
         if isinstance(targets, np.ndarray):
             return targets[indices].astype(np.int64)
-        return np.array([int(targets[index]) for index in indices.tolist()], np.int64)
+        return np.array([*map(targets.__getitem__, indices.tolist())], np.int64)
 
     def __len__(self) -> int:
         return len(self.data)
