@@ -13,7 +13,7 @@ from . import record
 from .dlpack import HOST, DLDeviceType
 from .memory import LEAST, empty, owns
 
-__all__ = ["Device", "as_device", "launch", "numbered", "observe", "pinned"]
+__all__ = ["Device", "as_device", "launch", "numbered", "observe", "observed", "pinned"]
 
 Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...]], None]
 
@@ -135,6 +135,11 @@ def observe(observer: Observer | None) -> Observer | None:
     global _observer
     before, _observer = _observer, observer
     return before
+
+
+def observed() -> bool:
+    """Whether launches are reported to somebody."""
+    return _observer is not None
 
 
 def pinned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

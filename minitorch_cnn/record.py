@@ -41,6 +41,13 @@ class Recorder:
     def allocated(self, device: Any, buffer: Any) -> None:
         """A device made a buffer."""
 
+    def read(self) -> None:
+        """A tensor's value is about to be looked at."""
+        raise RuntimeError(
+            "the value of a tensor is read in a compiled function, which later runs without "
+            "its Python code; return the tensor, and read it outside"
+        )
+
     def made(self, buffer: Any) -> bool:
         """Whether a buffer was made in this step."""
         return False

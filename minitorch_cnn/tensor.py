@@ -386,10 +386,7 @@ class Tensor:
     def _host(self) -> np.ndarray[Any, Any]:
         """The values, for reading on the host: a copy of them, if they are elsewhere."""
         if record.recorder is not None and record.is_recording():
-            raise RuntimeError(
-                "the value of a tensor is read in a compiled function, which later runs without "
-                "its Python code; return the tensor, and read it outside"
-            )
+            record.recorder.read()
         if self.device.type == "cpu":
             return self._buffer
         array = np.empty(self._buffer.shape, self.dtype.numpy)

@@ -444,9 +444,33 @@ def backward(
 
     Tensors of more than one element need their own gradient in `grad_tensors`. With `inputs`, only
     these receive a gradient. As `torch.autograd.backward`.
+
+    A graph that comes again and again is walked a few times; then its launches are repeated.
     """
     outputs = _sequence(tensors)
+    ordinary = grad_tensors is None and inputs is None and not retain_graph and not create_graph
+    if ordinary and len(outputs) == 1 and repeated is not None and repeated(outputs[0]):
+        return
     gradients = (None,) * len(outputs) if grad_tensors is None else _sequence(grad_tensors)
+    _backward(outputs, gradients, retain_graph, create_graph, inputs)
+
+
+def walk(root: Tensor) -> None:
+    """`root.backward()`, by walking."""
+    _backward((root,), (None,), False, False, None)
+
+
+repeated: Callable[[Tensor], bool] | None = None
+"""Does what `walk` does, if there is a quicker way, and says whether it did."""
+
+
+def _backward(
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Tensor | Sequence[Tensor] | None,
+) -> None:
     roots = _roots(outputs, gradients)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
@@ -524,7 +548,7 @@ def grad(
 
 
 @method("backward")
-def _backward(
+def _backward_from(
     self: Tensor,
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,

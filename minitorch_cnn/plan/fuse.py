@@ -73,10 +73,10 @@ class Program:
                 users.remove(i)
 
 
-def fuse(launches: Sequence[Launch], roots: list[Root]) -> list[Launch]:
-    """The launches after all rules."""
+def fuse(launches: Sequence[Launch], roots: list[Root], reorder: bool = True) -> list[Launch]:
+    """The launches after all rules, or after those that keep every bit."""
     program = Program(launches, roots)
-    for rule in (*RULES, *REORDERING):
+    for rule in (*RULES, *(REORDERING if reorder else ())):
         rule(program)
     return [launch for launch in program.launches if launch is not None]
 

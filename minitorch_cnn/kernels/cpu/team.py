@@ -29,7 +29,7 @@ WORD = ir.IntType(64)
 STATUS = ir.IntType(32)
 TABLE = WORD.as_pointer()
 SHARE = ir.FunctionType(ir.VoidType(), [WORD, WORD, TABLE])
-"""Of what does a thread's share of a stage: (thread, threads, table of inputs' addresses)."""
+"""Of what does a thread's share of a stage: (thread, threads, table of inputs)."""
 
 LINE = 16  # words from one to the next, so that no two are on a line of the cache, nor on a pair
 SPINS = 256  # looks at a word between two offers of the processor to somebody else
