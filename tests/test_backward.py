@@ -335,3 +335,13 @@ def test_much_memory_is_not_kept(walks, monkeypatch):
     monkeypatch.setattr(backward, "MOST_BYTES", 1 << 10)
     net = network()
     check(network_loss(net), [*net.parameters()], walks, repeats=False)
+
+
+def test_an_activation_in_place(walks):
+    w = mt.ones(4, requires_grad=True)
+
+    def loss_of(step):
+        x = mt.from_numpy(np.float32([1, -2, 3, -4]) * (step + 1))
+        return (F.relu(w * x, inplace=True) * x).sum()
+
+    check(loss_of, [w], walks)

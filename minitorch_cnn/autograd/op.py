@@ -24,6 +24,7 @@ tensors, so they can be differentiated in turn, and one whose gradient nobody ne
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -31,7 +32,7 @@ from typing import Any, ClassVar, NamedTuple
 from ..device import Device, launch
 from ..dtypes import DType
 from ..tensor import Tensor, wrap
-from .graph import Node, numbers, recording
+from .graph import Node, edge, numbers, recording
 
 __all__ = ["Op", "View"]
 
@@ -79,10 +80,34 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
     return names[bound : code.co_argcount], rest
 
 
+class Kind:
+    """What calls of an op have in common: their tensors' shapes and types, and attributes."""
+
+    __slots__ = ("differentiable", "results", "shapes", "types")
+
+    def __init__(self, inputs: Sequence[Any], results: list[Result], differentiable: int) -> None:
+        self.shapes = [None if t is None else t._buffer.shape for t in inputs]
+        self.types = [None if t is None else t.dtype for t in inputs]
+        self.results = results
+        self.differentiable = results[:differentiable]
+        """Those that carry gradients."""
+        if not results[0][1].is_floating_point:
+            self.differentiable = []
+
+
+MOST_KINDS = 512
+"""Kinds that are remembered of an op."""
+
+
+@functools.cache
+def _absent(device: Device, dtype: DType) -> Any:
+    return device.empty((0,), dtype.numpy)
+
+
 class Op(Node):
     """An operation on tensors; an instance is one recorded call of it."""
 
-    __slots__ = ("attrs", "plan", "saved", "shapes", "types")
+    __slots__ = ("attrs", "kind", "plan", "saved", "shapes", "types")
 
     kernel: ClassVar[str]
     """ "family.function": what `launch` runs on inputs, outputs and `parameters`."""
@@ -100,8 +125,10 @@ class Op(Node):
     _rules: ClassVar[list[Rule]]
     _plans: ClassVar[dict[int, Plan]]
     """By which inputs have gradients: a binary number, after a leading 1 a digit for each."""
+    _kinds: ClassVar[dict[Any, Kind]]
 
     attrs: dict[str, Any]
+    kind: Kind
     shapes: Sequence[Any]
     """The inputs' shapes, and their types; None for an absent input."""
     types: Sequence[Any]
@@ -109,8 +136,9 @@ class Op(Node):
     saved: list[Any] | None
 
     outputs: ClassVar[Callable[..., Any]]
-    """Static or class method: from the inputs, and the attributes by keyword, shape and type of the
-    output or a list of them; raises for arguments that do not fit."""
+    """Static or class method: from the inputs' shapes and types, and the attributes by keyword,
+    shape and type of the output or a list of them; raises for arguments that do not fit. It is
+    asked once for equal ones."""
 
     def __init_subclass__(cls) -> None:
         """Read off the rules what each needs."""
@@ -119,7 +147,7 @@ class Op(Node):
         cls.inputs_named, cls._many = _parameters(cls.outputs)
         if twice := {*cls.inputs_named} & {*cls.results_named}:
             raise TypeError(f"{cls.__name__}: {sorted(twice)} name both an input and an output")
-        cls._rules, cls._plans = [], {}
+        cls._rules, cls._plans, cls._kinds = [], {}, {}
         members = {name for base in cls.__mro__ for name in vars(base) if name[:4] == "grad"}
         for method in sorted(members):
             kind, _, named = method.partition("_")
@@ -136,15 +164,17 @@ class Op(Node):
 
         With `into`, one of the inputs, the result takes its place: its memory and its history.
         """
-        results = cls.outputs(*inputs, **attrs)
-        if type(results) is not list:
-            results = [results]
         device, contiguous = inputs[0].device, cls.contiguous
         buffers: list[Any] = []
-        requires_grad = False
+        edges: list[Any] = []
+        key: list[Any] = []
+        wanted = 1
         for t in inputs:
             if t is None:  # an absent tensor reaches the kernel as an empty one
-                buffers.append(device.empty((0,), inputs[0].dtype.numpy))
+                buffers.append(_absent(device, inputs[0].dtype))
+                key.append(None)
+                edges.append(None)
+                wanted += wanted
                 continue
             if t.device is not device:
                 raise RuntimeError(
@@ -152,40 +182,83 @@ class Op(Node):
                     f"but found {device} and {t.device}"
                 )
             buffer = t._buffer
-            if contiguous and not buffer.flags.c_contiguous:
-                buffer = device.empty(buffer.shape, t.dtype.numpy)
-                launch(device, "shape.copy", t._buffer, buffer)
+            key += (buffer.shape, t.dtype)
             buffers.append(buffer)
-            if not requires_grad:  # the property would look twice at what is no view
-                requires_grad = t._requires_grad if t._origin is None else t.requires_grad
+            # The property would look twice at what is no view.
+            if t._requires_grad if t._origin is None else t.requires_grad:
+                edges.append((t, 0) if t._node is None else (t._node, t._index))
+                wanted += wanted + 1
+            else:
+                edges.append(None)
+                wanted += wanted
+        if attrs:
+            key += attrs.values()
+            key += map(type, attrs.values())  # 1, 1.0 and True are equal
+        try:
+            kind = cls._kinds.get(tuple(key)) or cls._meet(tuple(key), inputs, attrs)
+        except TypeError:  # an attribute that has no hash
+            kind = cls._meet(None, inputs, attrs)
+        if contiguous:
+            for i, buffer in enumerate(buffers):
+                if not buffer.flags.c_contiguous:
+                    buffers[i] = device.empty(buffer.shape, buffer.dtype)
+                    launch(device, "shape.copy", buffer, buffers[i])
+        any_wanted = wanted != 1 << len(inputs)
         if into is not None:
-            return cls._apply_into(into, inputs, attrs, results[0], device, buffers, requires_grad)
+            return cls._apply_into(into, inputs, attrs, kind, device, buffers, any_wanted)
         outputs = []
-        for shape, dtype in results:
+        for shape, dtype in kind.results:
             buffer = device.empty(shape, dtype.numpy)
             buffers.append(buffer)
             outputs.append(wrap(buffer, dtype, device))
         for parameter in cls.parameters:
             buffers.append(attrs[parameter])
         launch(device, cls.kernel, *buffers)
-        if requires_grad and recording.enabled:
-            cls.record(inputs, attrs, outputs)
+        if any_wanted and kind.differentiable and recording.enabled:
+            node = cls.__new__(cls)
+            node._note(kind, edges, attrs, device, wanted)
+            node.saved = node._keep(inputs, outputs)
+            for i, t in enumerate(outputs[: cls.differentiable]):
+                t._node, t._index, t._requires_grad = node, i, True
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    @classmethod
+    def _meet(cls, key: Any, inputs: Sequence[Any], attrs: dict[str, Any]) -> Kind:
+        """The kind of a call, remembered under the key if there is one; refuses bad arguments."""
+        results = cls.outputs(*inputs, **attrs)
+        if type(results) is not list:
+            results = [results]
+        if key is None:
+            return Kind(inputs, results, cls.differentiable)
+        return cls._remember(key, inputs, results)
+
+    @classmethod
+    def _remember(cls, key: Any, inputs: Sequence[Any], results: list[Result]) -> Kind:
+        if len(cls._kinds) >= MOST_KINDS:
+            cls._kinds.clear()
+        return cls._kinds.setdefault(key, Kind(inputs, results, cls.differentiable))
 
     @classmethod
     def record(
         cls, inputs: tuple[Any, ...], attrs: dict[str, Any], outputs: Sequence[Tensor]
     ) -> None:
         """Make the outputs' history this call."""
-        if not outputs[0].dtype.is_floating_point:
+        results = [(t._buffer.shape, t.dtype) for t in outputs]
+        if not results[0][1].is_floating_point:
             return
-        differentiable = outputs
-        if len(outputs) > cls.differentiable:
-            differentiable = outputs[: cls.differentiable]
+        key: list[Any] = [*results]
+        for t in inputs:
+            key.append(None if t is None else (t._buffer.shape, t.dtype))
+        key += attrs.values()
+        key += map(type, attrs.values())
+        try:
+            kind = cls._kinds.get(tuple(key)) or cls._remember(tuple(key), inputs, results)
+        except TypeError:
+            kind = Kind(inputs, results, cls.differentiable)
         node = cls.__new__(cls)
-        node._describe(inputs, attrs, differentiable)
+        node._describe(kind, inputs, attrs, outputs[0].device)
         node.saved = node._keep(inputs, outputs)
-        for i, t in enumerate(differentiable):
+        for i, t in enumerate(outputs[: cls.differentiable]):
             t._node, t._index, t._requires_grad = node, i, True
 
     @classmethod
@@ -194,12 +267,12 @@ class Op(Node):
         into: Tensor,
         inputs: tuple[Any, ...],
         attrs: dict[str, Any],
-        result: Result,
+        kind: Kind,
         device: Device,
         buffers: list[Any],
         requires_grad: bool,
     ) -> Tensor:
-        shape, dtype = result
+        shape, dtype = kind.results[0]
         if not into._buffer.flags.writeable:
             _make_writeable(into)
         if shape != into._buffer.shape:
@@ -218,7 +291,7 @@ class Op(Node):
             check_in_place(into)
             olds = [_before(t, into) for t in inputs]
             node = cls.__new__(cls)
-            node._describe(olds, attrs, (into,))
+            node._describe(kind, olds, attrs, device)
             for i in node.plan.inputs:
                 old = olds[i]
                 if old is not None and old._buffer is into._buffer:
@@ -239,34 +312,28 @@ class Op(Node):
         return into
 
     def _describe(
-        self, inputs: Sequence[Any], attrs: dict[str, Any], outputs: Sequence[Tensor]
+        self, kind: Kind, inputs: Sequence[Any], attrs: dict[str, Any], device: Device
     ) -> None:
         """Note all of a call but what is kept for `backward`."""
         edges: list[Any] = []
-        shapes: list[Any] = []
-        types: list[Any] = []
-        key = 1
+        wanted = 1
         for t in inputs:
-            if t is None:
-                edges.append(None)
-                shapes.append(None)
-                types.append(None)
-                key *= 2
-                continue
-            shapes.append(t._buffer.shape)
-            types.append(t.dtype)
-            if t._requires_grad if t._origin is None else t.requires_grad:
-                edges.append((t, 0) if t._node is None else (t._node, t._index))
-                key = 2 * key + 1
+            if t is not None and t.requires_grad:
+                edges.append(edge(t))
+                wanted += wanted + 1
             else:
                 edges.append(None)
-                key *= 2
-        self.edges, self.shapes, self.types, self.attrs = edges, shapes, types, attrs
+                wanted += wanted
+        self._note(kind, edges, attrs, device, wanted)
+
+    def _note(
+        self, kind: Kind, edges: list[Any], attrs: dict[str, Any], device: Device, wanted: int
+    ) -> None:
+        self.kind, self.edges, self.attrs, self.device = kind, edges, attrs, device
+        self.shapes, self.types, self.results = kind.shapes, kind.types, kind.differentiable
         self.number = next(numbers)
-        self.device = outputs[0].device
-        self.results = [(t._buffer.shape, t.dtype) for t in outputs]
         self.hooks = self.retaining = None
-        self.plan = self._plans.get(key) or self._make_plan(key)
+        self.plan = self._plans.get(wanted) or self._make_plan(wanted)
 
     def _make_plan(self, key: int) -> Plan:
         """What the rules need that the edges can ask for."""
@@ -454,7 +521,8 @@ def take_history(tensor: Tensor, node: Node) -> None:
     tensor._current = tensor._counter[0]
     for (view, parent, op, attrs), old in zip(parents, olds):
         written = WriteView.__new__(WriteView)
-        written._describe((old, view), {"op": op, "attrs": attrs}, (parent,))
+        kind = Kind((old, view), [(parent._buffer.shape, parent.dtype)], 1)
+        written._describe(kind, (old, view), {"op": op, "attrs": attrs}, parent.device)
         written.saved = []
         parent._node, parent._index, parent._requires_grad = written, 0, True
         parent._current = parent._counter[0]

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import record
 from ..autograd import graph
-from ..autograd.op import Op
+from ..autograd.op import Kind, Op
 from ..device import cpu, observed
 from ..dtypes import DType, get_default_dtype
 from ..kernels import precision, threads
@@ -75,16 +75,9 @@ class _Graph:
             saved = node.saved
             if saved is None or node.hooks is not None or node.retaining is not None:
                 raise _Unfit
-            key += (
-                type(node),
-                len(node.shapes),
-                len(node.results),
-                *node.shapes,
-                *node.types,
-                *node.results,
-            )
+            key.append(node.kind)
             for value in node.attrs.values():
-                key += type(value), value
+                key.append(value)
                 if value == 0 and type(value) is float:  # there are two zeros, equal and unlike
                     key.append(math.copysign(1, value))
             for edge in node.edges:
@@ -134,7 +127,7 @@ def _is_plain(value: Any) -> bool:
     """Whether part of a key is equal to another only if rules make the same of both."""
     if isinstance(value, tuple):
         return all([_is_plain(part) and type(part) is not float for part in value])
-    return value is None or isinstance(value, (bool, int, float, str, type, DType))
+    return value is None or isinstance(value, (bool, int, float, str, type, DType, Kind))
 
 
 class _Recorder(StepRecorder):
