@@ -301,15 +301,16 @@ def test_two_python_threads_at_once():
     expected = taken(leaves)
     wrong = []
 
-    def train():
-        own = network().eval()
+    owns = [network().eval() for _ in range(2)]
+
+    def train(own):
         for _ in range(3 * STEPS):
             F.cross_entropy(own(x), y).backward()
             for a, b in zip(taken([*own.parameters()]), expected):
                 if not np.array_equal(a, b):
                     wrong.append(a)
 
-    others = [threading.Thread(target=train) for _ in range(2)]
+    others = [threading.Thread(target=train, args=(own,)) for own in owns]
     for other in others:
         other.start()
     for other in others:

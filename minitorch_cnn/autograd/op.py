@@ -51,6 +51,8 @@ class Rule(NamedTuple):
 class Plan(NamedTuple):
     """What `backward` takes for one choice of inputs that have gradients."""
 
+    wanted: int
+    """The choice, as a binary number."""
     inputs: list[int]
     """Which inputs must be kept."""
     many: bool
@@ -356,7 +358,7 @@ class Op(Node):
             )
             for r in rules
         ]
-        plan = self._plans[key] = Plan(inputs, many, outputs, names, taken)
+        plan = self._plans[key] = Plan(key, inputs, many, outputs, names, taken)
         return plan
 
     def _keep(self, inputs: Sequence[Any], outputs: Sequence[Tensor] | None) -> list[Any]:

@@ -69,20 +69,18 @@ class _Graph:
             precision.get_winograd_tile(),
             get_default_dtype(),
         ]
-        for node in self.nodes:
+        leaves, arrays, nodes = self.leaves, self.arrays, self.nodes
+        for node in nodes:
             if not isinstance(node, Op) or node.device is not cpu:
                 raise _Unfit
             saved = node.saved
             if saved is None or node.hooks is not None or node.retaining is not None:
                 raise _Unfit
-            key.append(node.kind)
-            for value in node.attrs.values():
-                key.append(value)
-                if value == 0 and type(value) is float:  # there are two zeros, equal and unlike
-                    key.append(math.copysign(1, value))
+            key += (node.kind, node.plan.wanted)
+            if node.attrs:
+                key += _numbers(node.attrs)
             for edge in node.edges:
-                if edge is None:
-                    key.append(None)
+                if edge is None:  # of which the plan knows
                     continue
                 target, index = edge
                 number = numbers.get(id(target))
@@ -90,16 +88,15 @@ class _Graph:
                     if isinstance(target, Tensor):
                         if target._grad is not None or target._hooks is not None:
                             raise _Unfit
-                        self.leaves.append(target)
-                        number = numbers[id(target)] = -len(self.leaves)
+                        leaves.append(target)
+                        number = numbers[id(target)] = -len(leaves)
                     else:
-                        number = numbers[id(target)] = len(self.nodes)
-                        self.nodes.append(target)
-                key += number, index
+                        number = numbers[id(target)] = len(nodes)
+                        nodes.append(target)
+                key += (number, index)
             for entry in saved:
                 if entry is None:
-                    key.append(None)
-                    continue
+                    continue  # an absent tensor, as the kind says
                 if type(entry) is list:
                     raise _Unfit
                 kept, counter, version, dtype, _ = entry
@@ -113,10 +110,16 @@ class _Graph:
                 if place is None:
                     if not kept.flags.c_contiguous or not kept.size:
                         raise _Unfit
-                    place = places[id(kept)] = len(self.arrays)
-                    self.arrays.append(kept)
+                    place = places[id(kept)] = len(arrays)
+                    arrays.append(kept)
                 key.append(place)
         self.key = tuple(key)
+
+
+def _numbers(attrs: dict[str, Any]) -> list[Any]:
+    """The values of attributes, and the signs of numbers: there are two zeros, equal and unlike."""
+    values = [*attrs.values()]
+    return values + [math.copysign(1, v) for v in values if type(v) is float]
 
 
 class _Unfit(Exception):
