@@ -180,7 +180,7 @@ class _Walk:
         self._run = cpu.bind([_bound(entry, roots) for entry in launches], stand_ins)
 
     def run(self, found: _Graph) -> bool:
-        """Repeat the launches for another graph; False if they do not fit, or are being repeated."""
+        """Repeat the launches for another graph; False if they do not fit or are under way."""
         arrays = found.arrays
         for i, j, distance in self._shown:
             if address(arrays[i]) - address(arrays[j]) != distance:
