@@ -35,6 +35,7 @@ __all__ = [
     "Call",
     "Elsewhere",
     "KernelCache",
+    "allocating",
     "capture",
     "captured",
     "driver",
@@ -87,9 +88,17 @@ _inner: dict[str, Any] = {
     **COMPILED,
     "no_cpython_wrapper": True,
     "pipeline_class": LinkedCompiler,
+    "_nrt": False,
 }
 inner = njit(**_inner)
-"""For a function that kernels call; its code is compiled into theirs."""
+"""For a function that kernels call; its code is compiled into theirs.
+
+It counts no references to arrays. Every slice would, on a line of memory that the threads' caches
+would hand to and fro. So it neither allocates nor returns an array: it would not compile.
+"""
+
+allocating = njit(**{**_inner, "_nrt": True})
+"""For an `inner` function that allocates memory or returns an array."""
 
 exact = njit(**{**_inner, "fastmath": {"contract"}, "forceinline": True})
 """For an `inner` function whose roundings are part of its formula: no sum in it is reordered."""

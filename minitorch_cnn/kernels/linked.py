@@ -9,10 +9,12 @@ training step compiles in two thirds of the time.
 from typing import Any
 
 import llvmlite.binding as llvm
-from numba import _dynfunc  # type: ignore[attr-defined]
+from numba import _dynfunc, types  # type: ignore[attr-defined]
+from numba.core import ir
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.errors import NumbaTypeError
 from numba.core.typed_passes import NativeLowering
 
 __all__ = ["KernelCompiler", "LinkedCompiler"]
@@ -48,6 +50,8 @@ class _LinkedLowering(NativeLowering):
     _name = "linked_lowering"
 
     def run_pass(self, state: Any) -> bool:
+        if not state.flags.nrt:
+            _refuse_arrays(state)
         state.flags.no_compile = True
         super().run_pass(state)
         state.library.finalize()
@@ -60,6 +64,23 @@ class _LinkedLowering(NativeLowering):
         state.targetctx.insert_user_function(entry, described, [state.library])
         state.cr = state.cr._replace(cfunc=entry)
         return True
+
+
+def _refuse_arrays(state: Any) -> None:
+    """Raise NumbaTypeError if a function that counts no references would have to.
+
+    A result's count is its caller's to lower, as this one is not told of. Numba itself refuses to
+    allocate.
+    """
+    kinds = [state.return_type]
+    for call, signature in state.calltypes.items():
+        is_call = isinstance(call, ir.Expr) and call.op == "call"
+        if is_call and isinstance(state.typemap[call.func.name], types.Dispatcher):
+            kinds.append(signature.return_type)
+    models = state.targetctx.data_model_manager
+    if any([models[kind].contains_nrt_meminfo() for kind in kinds]):
+        name = state.func_id.func_qualname
+        raise NumbaTypeError(f"{name} counts no references, but has an array for a result")
 
 
 class KernelCompiler(CompilerBase):

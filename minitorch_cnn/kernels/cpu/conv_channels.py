@@ -74,7 +74,13 @@ def pack(thread, threads, weight, bias, packed, tables, lane_step, group_step, o
 @task_kernel
 def by_channels(thread, threads, x, packed, y, memories, tables, groups):
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t]"""
-    memory = memories[thread]
+    few = np.empty(tables[POSITIONS] + SPARE, np.int64)
+    _by_channels(thread, threads, x, packed, y, memories[thread], tables, groups, few)
+
+
+@inner
+def _by_channels(thread, threads, x, packed, y, memory, tables, groups, few):
+    """by_channels for one thread; few has place for a table of positions."""
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1] // groups, y.shape[2], y.shape[3]
     inputs = channels // groups
@@ -84,7 +90,6 @@ def by_channels(thread, threads, x, packed, y, memories, tables, groups):
     size = packed.shape[1]
     x, y, packed = x.reshape(-1), y.reshape(-1), packed.reshape(-1)
     sums = memory[tables[SOURCE_SIZE] :]
-    few = np.empty(tables[POSITIONS] + SPARE, np.int64)
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
     source = x
@@ -190,7 +195,16 @@ def weight_by_channels(
     With one part of the batch gw is written, with more of them their sums, for
     `join_channel_parts`. Sums for gb are written unless `bias_sums` has no place for them.
     """
-    memory = memories[thread]
+    _weight_by_channels(
+        thread, threads, gy, x, gw, sums, bias_sums, memories[thread], tables, groups, splits
+    )
+
+
+@inner
+def _weight_by_channels(
+    thread, threads, gy, x, gw, sums, bias_sums, memory, tables, groups, splits
+):
+    """weight_by_channels for one thread."""
     batch, channels, height, width = x.shape
     outputs, high, wide = gy.shape[1] // groups, gy.shape[2], gy.shape[3]
     inputs = channels // groups

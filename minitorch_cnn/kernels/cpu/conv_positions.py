@@ -60,7 +60,7 @@ def by_positions_1(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], one channel at a time"""
     _by_positions(
         zero_tile(x, 1, LONG), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step,
+        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def by_positions_3(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for three channels"""
     _by_positions(
         zero_tile(x, 3, THREE), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step,
+        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def by_positions_4(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 4 or more channels"""
     _by_positions(
         zero_tile(x, 4, FOUR), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step,
+        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -93,15 +93,15 @@ def by_positions_6(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 6 or more channels"""
     _by_positions(
         zero_tile(x, 6, SIX), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step,
+        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
 @inner
 def _by_positions(
-    shape, thread, threads, x, weight, bias, y, memory, tables, groups, lane_step, group_step
+    shape, thread, threads, x, weight, bias, y, memory, tables, groups, lane_step, group_step, few
 ):
-    """by_positions_N for one thread."""
+    """by_positions_N for one thread; few has place for two short tables."""
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1] // groups, y.shape[2], y.shape[3]
     inputs = channels // groups
@@ -110,8 +110,7 @@ def _by_positions(
     term_ends, vector = tables[tables[TERM_ENDS] :], lanes(x)
     x, y = x.reshape(-1), y.reshape(-1)
     buffer = memory[tables[SOURCE_SIZE] :]
-    few_places = np.empty(LONG + SPARE, np.int64)
-    few_targets = np.empty(LONG + SPARE, np.int64)
+    few_places, few_targets = few[0], few[1]
     source = x
     tasks = batch * groups * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):

@@ -51,24 +51,26 @@ def weight_grad(gy, code, x, gw, gb, padding):
 @task_kernel
 def _sums_of_3(thread, threads, gy, x, sums, bias_sums, memories, code, top, left):
     """sums[part,o,u,v*C+c] of weight_grad for kernels of 3 rows"""
+    count = gy.shape[2] * gy.shape[3]
     _sums(
         zero_tile(x, 3, 3), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
-        left,
+        left, np.empty(count, x.dtype), np.empty(count, np.int64),
     )  # fmt: skip
 
 
 @task_kernel
 def _sums_of_5(thread, threads, gy, x, sums, bias_sums, memories, code, top, left):
     """sums[part,o,u,v*C+c] of weight_grad for kernels of 5 rows"""
+    count = gy.shape[2] * gy.shape[3]
     _sums(
         zero_tile(x, 5, 2), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
-        left,
+        left, np.empty(count, x.dtype), np.empty(count, np.int64),
     )  # fmt: skip
 
 
 @inner
-def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left):
-    """sums[part,o,u,v*C+c] of weight_grad for one thread"""
+def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left, values, places):
+    """sums[part,o,u,v*C+c] of weight_grad for one thread; in values and places it lists numbers"""
     batch, channels, height, width = x.shape
     parts, outputs, taps, row = sums.shape
     high, wide = gy.shape[2], gy.shape[3]
@@ -76,7 +78,6 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
     step, line = tile_columns(shape) * vector, (width + 2 * left) * channels
     pixels, flat = x.reshape(-1), sums.reshape(-1)
     grads, codes = gy.reshape(-1), code.reshape(-1)
-    values, places = np.empty(high * wide, x.dtype), np.empty(high * wide, np.int64)
     zero = x.dtype.type(0)
     if top > 0 or left > 0:
         for i in range(image.size):

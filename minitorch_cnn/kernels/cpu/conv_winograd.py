@@ -22,7 +22,7 @@ Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015).
 
 import numpy as np
 
-from ..jit import inner
+from ..jit import allocating, inner
 from ..tasks import task_kernel
 from .simd import (
     add_tile,
@@ -70,7 +70,7 @@ def winograd_weights(thread, threads, weight, points, target_step, source_step, 
     spread_weights(4, _spread, thread, threads, weight, points, target_step, source_step, turned)
 
 
-@inner
+@allocating
 def spread_weights(line, spread, thread, threads, weight, points, target_step, source_step, turned):
     """points[t,e,s] = (G g G^T)[e]; `spread` is G g, of three vectors, for as many as a `line`"""
     targets, _, sources = points.shape
@@ -123,7 +123,7 @@ def winograd(thread, threads, x, points, bias, y, memories, top, left, apart, ta
     )  # fmt: skip
 
 
-@inner
+@allocating
 def multiply_tiles(
     m, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left, apart,
     task_rows,

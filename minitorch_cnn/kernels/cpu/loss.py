@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..jit import driver, exact, inner, kernel, prange
+from ..jit import allocating, driver, exact, inner, kernel, prange
 from . import functions
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
@@ -290,7 +290,7 @@ def binary_cross_entropy_with_logits(x, t, y):
         y[i] = (one - t[i]) * x[i] + above + functions.log1p(functions.decay(abs(x[i])))
 
 
-@inner
+@allocating
 def _rows(x):
     """x[outer,n,1] as [outer,n]: rows are contiguous, as the compiler must see"""
     return x.reshape(x.shape[0], x.shape[1])
@@ -318,7 +318,7 @@ def _block(x, task):
     return o, part * BLOCK, min((part + 1) * BLOCK, size)
 
 
-@inner
+@allocating
 def _exponentials(x, e, o, a, b, tops, totals):
     """For a block's lines: tops = max x, e = exp(x - top), totals = sum e"""
     if x.shape[2] == 1:
@@ -364,7 +364,7 @@ def _column_exponentials(x, e, a, b, tops, totals):
             totals[i] += es[i]
 
 
-@inner
+@allocating
 def _normalise(e, o, a, b, totals):
     """e / totals, for a block's lines"""
     if e.shape[2] == 1:
@@ -400,7 +400,7 @@ def _softmax_grad_rows(gy, y, gx, a, b):
             gx[r, c] = y[r, c] * (gy[r, c] - mean)
 
 
-@inner
+@allocating
 def _softmax_grad_columns(gy, y, gx, a, b):
     totals, means = np.zeros(b - a), np.empty(b - a, y.dtype)
     for c in range(y.shape[0]):
@@ -426,7 +426,7 @@ def _log_softmax_grad_rows(gy, y, gx, a, b):
             gx[r, c] = gy[r, c] - functions.decay(-y[r, c]) * sum_
 
 
-@inner
+@allocating
 def _log_softmax_grad_columns(gy, y, gx, a, b):
     totals, sums = np.zeros(b - a), np.empty(b - a, y.dtype)
     for c in range(y.shape[0]):

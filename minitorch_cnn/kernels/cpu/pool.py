@@ -8,7 +8,7 @@ float64: a window may be a whole plane.
 
 import numpy as np
 
-from ..jit import driver, inner, kernel, prange
+from ..jit import allocating, driver, inner, kernel, prange
 from ..workspace import shaped_workspace
 from .pool_pairs import max_pool_pairs
 
@@ -219,13 +219,13 @@ def adaptive_avg_pool2d_grad(gy, gx):
                 _add(gx, plane, r0, r1, s0, s1, value)
 
 
-@inner
+@allocating
 def _planes(x):
     """x[n,c,h,w] as [n*c,h,w]"""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2], x.shape[3])
 
 
-@inner
+@allocating
 def _rows(x):
     """x[n,c,h,w] as [n*c,h*w]"""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2] * x.shape[3])
