@@ -84,6 +84,7 @@ FIRST = CHANNELS, POSITIONS, "weight_by_channels"  # of few channels many, as a 
 LAST = POSITIONS, CHANNELS, "weight_by_positions"
 FEW = POSITIONS, POSITIONS, "weight_by_positions"
 MANY = CHANNELS, CHANNELS, "weight_by_channels"
+DEPTHWISE = "depthwise", "depthwise", "depthwise_weight"
 ALL_WINOGRAD = WINOGRAD, WINOGRAD, "winograd_weight_grad"
 WINOGRAD4 = "winograd4", "winograd4", "winograd_weight_grad"
 
@@ -127,7 +128,9 @@ CASES = [
          stride=(3, 2), dilation=(2, 3), paths=FEW),
     Case("groups, by channels", c=(1, 3), o=(1, 1), groups=2, paths=MANY),
     Case("groups, by positions", c=(0, 2), o=(0, 3), groups=3, more_columns=1, paths=FEW),
-    Case("depthwise", c=(0, 1), o=(0, 1), groups=7, more_columns=2, paths=FEW),
+    Case("depthwise", c=(0, 1), o=(0, 1), groups=7, more_columns=2, paths=DEPTHWISE),
+    Case("depthwise, narrow, uneven padding", c=(0, 1), o=(0, 1), groups=3, size=(4, 3),
+         padding=(0, 2), biased=False, paths=DEPTHWISE),
     Case("depthwise, stride and two multiples", c=(0, 1), o=(0, 2), groups=5, more_columns=3,
          stride=(2, 2), paths=FEW),
     Case("tile of six rows", c=(0, 2), o=(0, 6), more_columns=2, padding=(0, 0), paths=None),

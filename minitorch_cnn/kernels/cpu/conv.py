@@ -9,6 +9,7 @@ from ..jit import on_host, threads_for
 from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
 from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
+from .conv_depthwise import TAPS, depthwise, depthwise_weight
 from .conv_geometry import SPARE, geometry
 from .conv_layout import add_up
 from .conv_positions import (
@@ -79,6 +80,10 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         gw[...] = 0
         gb[...] = gy.sum((0, 2, 3)) if gb.size else 0
         return
+    if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
+        threads = threads_for(TAPS * gy.size)
+        depthwise_weight(threads, gy, x, gw, gb, *padding)
+        return
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
@@ -135,6 +140,11 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
             target.reshape(batch, outputs, -1), adjoint, False, bias_of_rows=True,
         )  # fmt: skip
         return
+    if way == "depthwise":
+        top, left = (2 - p if adjoint else p for p in padding)
+        threads = threads_for(TAPS * target.size)
+        depthwise(threads, source, w, bias, target, top, left, adjoint)
+        return
     if way == "winograd":
         _winograd(adjoint, source, w, bias, target, steps, padding, dilation[0])
         return
@@ -176,6 +186,9 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vec
     source and the target, `pixels` those of the target's planes.
     """
     pointwise = _is_pointwise(kernel, stride, padding)
+    # Memory limits it: an image is read in place.
+    if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
+        return "depthwise"
     # Memory limits it: a product reads every image in place, and its rows are whole planes.
     if pointwise and groups == 1 and pixels >= 3 * vector:
         return "product"
@@ -278,6 +291,12 @@ def _task_rows(rows, across, tile_size, vector):
         return -(-rows // (4 * some)) * (vectors + vectors % FOUR + 1), -some
 
     return min(range(1, max(1, min(rows, tiles // across)) + 1), key=work)
+
+
+def _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
+    """Whether each channel has a filter of 3 x 3 of its own, at every place of the image."""
+    plain = kernel == (3, 3) and stride == dilation == (1, 1)
+    return plain and inputs == outputs == 1 and max(padding) <= 2
 
 
 def _is_pointwise(kernel, stride, padding):

@@ -534,6 +534,54 @@ def load(typingctx, x, i):
 
 
 @intrinsic
+def load_inside(typingctx, x, i, first, last):
+    """The vector x[i :] in the lanes first <= lane < last, 0 in others, which are not read"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(x.dtype)
+        integers = ir.VectorType(ir.IntType(8 * _size(kind)), kind.count)
+        numbers = ir.Constant(integers, list(range(kind.count)))
+        # Numbers beyond all lanes are cut off, so that they fit.
+        bounds = []
+        for k in (2, 3):
+            bound = _index(context, builder, signature.args[k], args[k])
+            for beyond, limit in ((">", INDEX(kind.count)), ("<", INDEX(0))):
+                outside = builder.icmp_signed(beyond, bound, limit)
+                bound = builder.select(outside, limit, bound)
+            bounds.append(
+                _filled(
+                    builder,
+                    integers,
+                    bound if _size(kind) == 8 else builder.trunc(bound, integers.element),
+                )
+            )
+        inside = builder.and_(
+            builder.icmp_signed(">=", numbers, bounds[0]),
+            builder.icmp_signed("<", numbers, bounds[1]),
+        )
+        index = _index(context, builder, i, args[1])
+        place = _pointer(context, builder, x, args[0], index)
+        place = builder.bitcast(place, kind.as_pointer())
+        name = f"llvm.masked.load.v{kind.count}f{8 * _size(kind)}.p0"
+        told = ir.FunctionType(kind, [place.type, INT32, inside.type, kind])
+        masked = cgutils.get_or_insert_function(builder.module, told, name)
+        zeros = ir.Constant(kind, [0.0] * kind.count)
+        return builder.call(masked, [place, INT32(_size(kind)), inside, zeros])
+
+    return Vector(x.dtype)(x, i, first, last), codegen
+
+
+@intrinsic
+def fused(typingctx, a, b, c):
+    """a b + c, with one rounding where the processor has an instruction for it"""
+
+    def codegen(context, builder, signature, args):
+        return _multiply_add(builder, *args)
+
+    return c(a, b, c), codegen
+
+
+@intrinsic
 def store(typingctx, vector, y, i):
     """y[i :] = the vector"""
 
