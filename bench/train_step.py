@@ -155,6 +155,36 @@ def python_work(steps: int) -> str:
     return "Python code of an eager step, its kernels idle: " + "; ".join(told)
 
 
+def chain(launches: int) -> Callable[[], Any]:
+    """A compiled function of so many launches that have next to nothing to do."""
+    x = minitorch_cnn.ones(1)
+
+    @minitorch_cnn.compile(reuse_results=True)
+    def step(x: Any) -> Any:
+        y = x
+        for _ in range(launches):
+            y = minitorch_cnn.relu(y)
+        return y
+
+    step(x)
+    step(x)
+    return lambda: step(x)
+
+
+def replay_work(rounds: int) -> str:
+    """What a replayed launch takes besides its kernel, and what a call of a plan does: from the
+    times of chains of minimal launches, a short one and a long one."""
+    few, many = 10, 210
+    chains = {launches: chain(launches) for launches in (few, many)}
+    times = {launches: np.empty(rounds) for launches in chains}
+    for i in range(rounds):
+        for launches, replay in chains.items():
+            times[launches][i] = harness.seconds(replay, 100) * 1e6
+    a_launch = float(np.median(times[many] - times[few])) / (many - few)
+    a_call = float(np.median(times[few])) - few * a_launch
+    return f"Replay of minimal launches: {a_launch:.3f} us a launch, {a_call:.1f} us a call"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and print a table."""
     options = harness.parser(__doc__)
@@ -163,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = [comparison(batch, way) for batch in args.batches for way in (False, True)]
     harness.report(rows, args)
     print(python_work(20 if args.quick else 500))
+    print(replay_work(2 if args.quick else 50))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections import deque
+from ctypes import addressof, c_char
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ ALIGNMENT = 64
 # Bytes that may lie idle whatever arrays need; and at most.
 SLACK = 64 << 20
 MOST_IDLE = 1 << 30
+
+from_buffer = c_char.from_buffer
 
 
 class Block(np.ndarray[Any, Any]):
@@ -259,9 +262,10 @@ def is_pinned(buffer: Any) -> bool:
 
 def address(buffer: Any) -> int:
     """Where a buffer of any device begins."""
-    if isinstance(buffer, Foreign):
-        return buffer.address
-    return int(buffer.ctypes.data)
+    try:  # several times as fast as what NumPy offers
+        return addressof(from_buffer(buffer))
+    except (TypeError, ValueError, BufferError):  # read-only, empty, with gaps or not here
+        return buffer.address if isinstance(buffer, Foreign) else int(buffer.ctypes.data)
 
 
 def owner(buffer: Any) -> Any:

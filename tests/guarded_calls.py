@@ -65,6 +65,7 @@ def run_all():
     reductions()
     random_numbers()
     images()
+    filling()
     optimizers()
 
 
@@ -219,6 +220,11 @@ def images():
                 # Without a formula, values are looked up.
                 batch.table = Table(batch.table.values)
                 batch.array()
+
+
+def filling():
+    for dtype, n in itertools.product(DTYPES, LENGTHS):
+        launch(mt.device("cpu"), "fill.fill_reals", np.empty(n, dtype), 2.0)
 
 
 def optimizers():

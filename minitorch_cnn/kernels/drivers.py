@@ -13,7 +13,7 @@ from .precision import get_winograd_tile
 from .threads import get_num_threads
 from .workspace import KEPT_BYTES, kept
 
-__all__ = ["Call", "capture", "captured", "driver", "on_host", "repeating_driver"]
+__all__ = ["Call", "capture", "captured", "driver", "noting", "on_host", "repeating_driver"]
 
 MOST_REPEATS = 1024
 """Kinds of calls that are remembered."""
@@ -66,6 +66,11 @@ class Repeating:
 
 
 repeating_driver = Repeating
+
+
+def noting() -> bool:
+    """Whether a driver's calls are noted now, not made."""
+    return capturing is not None and capturing.here()
 
 
 def on_host() -> None:

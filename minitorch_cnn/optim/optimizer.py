@@ -208,13 +208,11 @@ class Optimizer:
                 f"{type(self).__name__}: a parameter's gradient is not of its shape and type; "
                 "they were changed after it was computed"
             )
-        memory.set_hyper(self._hyper(group), params[0])
+        memory.set_hyper(self, group, params[0])
         if record.recorder is not None and record.is_recording():
             params_of = [g["params"] for g in self.param_groups]
             number = next(i for i, some in enumerate(params_of) if some is group["params"])
-            record.repeat(
-                lambda: memory.set_hyper(self._hyper(self.param_groups[number]), params[0])
-            )
+            record.repeat(lambda: memory.set_hyper(self, self.param_groups[number], params[0]))
         hyper = memory.hyper
         launch(params[0].device, kernel, columns[0], gradients, *columns[1:], hyper)
         for p, value in zip(params, values):
@@ -456,6 +454,7 @@ class _Memory:
         self.bytes: list[int] = []
         """Of each parameter."""
         self.contiguous = True
+        self._options: list[Any] = []
         self._values: tuple[float, ...] | None = None
         self._hyper: Any = None
 
@@ -466,14 +465,20 @@ class _Memory:
         self.bytes = [buffer.nbytes for buffer in self.columns[0]]
         self.contiguous = all([buffer.flags.c_contiguous for buffer in self.columns[0]])
 
-    def set_hyper(self, values: tuple[float, ...], p: Tensor) -> None:
-        """Write options where kernels read them, if one changed."""
+    def set_hyper(self, optimizer: Optimizer, group: dict[str, Any], p: Tensor) -> None:
+        """Write a group's options where kernels read them, if one changed."""
+        options = [group[name] for name in optimizer.hyper]
+        if options == self._options:
+            return
+        values = optimizer._hyper(group)
         if self._hyper is None:
             self._hyper = tensor(values, dtype=float64, device=p.device)
         elif values != self._values:
             with no_grad(), record.apart():
                 self._hyper.copy_(tensor(values, dtype=float64, device=p.device))
         self._values = values
+        # A list may change and stay itself: so it is kept as what no list equals.
+        self._options = [tuple(o) if isinstance(o, list) else o for o in options]
 
     @property
     def hyper(self) -> Any:

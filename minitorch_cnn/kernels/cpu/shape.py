@@ -4,11 +4,19 @@ from typing import Any
 
 import numpy as np
 
+from ..drivers import driver, noting, on_host
 from .elementwise import quiet
 
 
+@driver
 def fill(y: Any, value: Any) -> None:
     """y = value, converted as C does"""
+    if noting() and y.dtype.kind == "f" and y.flags.c_contiguous:
+        from .fill import fill_reals  # compiled only where it is to be part of a chain
+
+        fill_reals(y, float(value))
+        return
+    on_host()
     if y.dtype.kind == "f":
         quiet.run(y.fill, value)
     elif isinstance(value, int) and y.dtype.kind in "iu":  # `fill` would refuse what wraps around
