@@ -145,6 +145,8 @@ def pooling_in_pairs(size, dtype):
             gw, gb = (mt.empty(*shape, dtype=x.dtype) for shape in ((2, 2, taps, taps), (2,)))
             arrays = [t._buffer for t in (y, code, source.detach(), gw, gb)]
             launch(x.device, "conv_sparse.weight_grad", *arrays, (padding, padding))
+            arrays = [*arrays[:2], arrays[3], arrays[2]]
+            launch(x.device, "conv_sparse.input_grad", *arrays, (padding, padding))
 
 
 def products():

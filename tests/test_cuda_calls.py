@@ -59,13 +59,18 @@ def test_pooling_in_pairs(shape, dtype):
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("batch", "padding"), [(2, (0, 0)), (3, (2, 1)), (0, (0, 0))])
-def test_gradient_of_a_pooled_convolution(batch, padding, bias):
+def test_gradients_of_a_pooled_convolution(batch, padding, bias):
     rng = np.random.default_rng(batch)
     x, weight = rng.normal(size=(batch, 2, 9, 8)), (4, 2, 3, 3)
     small = (batch, 4, 3 + padding[0], 3 + padding[1])  # a last row is left over
     code, gy = rng.integers(0, 5, small).astype(np.uint8), rng.normal(size=small)
     outputs = np.full(weight, np.nan), np.full(4 if bias else 0, np.nan)
     here, there = on_both("conv_sparse.weight_grad", [gy, code, x], outputs, padding)
+    w, gx = rng.normal(size=weight), np.full(x.shape, np.nan)
+    for ours, theirs in zip(
+        (here, there), on_both("conv_sparse.input_grad", [gy, code, w], [gx], padding)
+    ):
+        ours += theirs
     for expected, found in zip(here, there, strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 

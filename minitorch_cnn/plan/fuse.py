@@ -161,8 +161,11 @@ def _passed_once(program: Program, slot: Any) -> bool:
     return program.is_private(slot) and len(program.users(slot)) == 2
 
 
-def gradient_of_a_pooled_convolution(program: Program) -> None:
-    """The weight's gradient of a convolution that is pooled in pairs, from the numbers that count.
+FROM_POOLED = "conv_sparse.weight_grad", "conv_sparse.input_grad"
+
+
+def gradients_of_a_pooled_convolution(program: Program) -> None:
+    """The gradients of a convolution that is pooled in pairs, from the numbers that count.
 
     The gradient of all the convolution's results, three of four of them 0, is not made unless
     somebody else needs it.
@@ -170,16 +173,19 @@ def gradient_of_a_pooled_convolution(program: Program) -> None:
     for i, launch in [*program.named("pool_pairs.max_pool_pairs_grad")]:
         gy, code, gx = launch.args
         for k in program.users(gx, after=i):
-            if program.name(k) != "conv.conv2d_weight_grad":
+            if program.name(k) not in ("conv.conv2d_weight_grad", "conv.conv2d_input_grad"):
                 continue
-            dense, x, gw, gb, stride, padding, dilation, groups = program.args(k)
+            dense, *given, stride, padding, dilation, groups = program.args(k)
+            weight = given[1] if len(given) == 3 else given[0]
             plain = stride == dilation == (1, 1) and groups == 1 and max(padding) <= 4
-            few = gw.shape[2] in (3, 5) and gw.shape[1] * gw.shape[3] in range(4, 65)
+            few = weight.shape[2] in (3, 5) and weight.shape[1] * weight.shape[3] in range(4, 65)
             if dense != gx or not (plain and few):
                 continue
-            if any([j < k for slot in (gy, code) for j in program.users(slot, after=i)]):
+            between = [j for slot in (gy, code) for j in program.users(slot, after=i) if j < k]
+            if any([program.name(j) not in FROM_POOLED for j in between]):
                 continue  # what was in them may be gone
-            program.replace(k, "conv_sparse.weight_grad", gy, code, x, gw, gb, padding)
+            kernel = "weight_grad" if len(given) == 3 else "input_grad"
+            program.replace(k, f"conv_sparse.{kernel}", gy, code, *given, padding)
         if program.is_private(gx) and program.users(gx) == [i]:
             program.remove(i)
 
@@ -189,5 +195,5 @@ Rule = Callable[[Program], None]
 RULES: tuple[Rule, ...] = (relu_and_max_pool,)
 """Rules that keep every bit."""
 
-REORDERING: tuple[Rule, ...] = (gradient_of_a_pooled_convolution,)
+REORDERING: tuple[Rule, ...] = (gradients_of_a_pooled_convolution,)
 """Rules after which sums are made in another order: their results differ by roundings."""

@@ -1,9 +1,9 @@
-"""The weight's gradient of a convolution whose result is pooled in pairs.
+"""The gradients of a convolution whose result is pooled in pairs.
 
 Of four numbers in a window only the largest counts, and none where relu cut it off. So instead of
-sums over all positions there is a list of those that count: for each the gradient is multiplied by
-the part of the image that the kernel saw there. With the channels last, each of its rows is one
-stretch of memory.
+sums over all positions there are sums over those that count. For the weight each such number is
+multiplied by the part of the image that the kernel saw there, for the input by the filter. With the
+channels last, each row of either is one stretch of memory.
 """
 
 import numpy as np
@@ -17,12 +17,17 @@ from .simd import (
     add_scaled,
     entry,
     lanes,
+    load,
+    load_inside,
     load_tile,
+    store,
     store_tile,
     tile_columns,
     zero_tile,
 )
 
+FRAME = 9  # vectors of a frame that are summed at once
+WINDOWS = 32  # whose frames stay near, if a row has no more
 PARTS = 16  # of the batch, summed apart: by the shape alone, whatever the number of threads
 WIDTHS = {3: 3, 5: 2}  # by the rows of a kernel: how many vectors of a row a tile has
 
@@ -136,3 +141,111 @@ def _join(thread, threads, sums, gw):
             for c in range(channels):
                 for v in range(across):
                     gw[o, c, u, v] = totals[v * channels + c]
+
+
+@driver
+def input_grad(gy, code, w, gx, padding):
+    """gx[n,c,r,s] = sum of g[n,o,i,j] w[o,c,u,v] where r = i+u-ph and s = j+v-pw; g is what
+    max_pool_pairs_grad makes of gy and code"""
+    _, channels, height, width = gx.shape
+    outputs, _, taps, across = w.shape
+    step = FRAME * VECTOR_BYTES // gx.itemsize
+    parts = -(-(taps + 1) * (across + 1) * channels // step)
+    frames = shaped_workspace("sparse frames", (outputs, 4, parts, step), gx.dtype)
+    _frames(threads_for(frames.size), w, frames)
+    windows = max(WINDOWS, gy.shape[3])
+    size = (height + 2 * padding[0]) * (width + 2 * padding[1]) * channels + step
+    size += windows * (parts * step + outputs)
+    threads = threads_for(gy.size * parts * step)
+    memory = workspace("sparse image", threads, size, gx.dtype)
+    _spread_frames(threads, gy, w, frames, gx, memory, code, *padding)
+
+
+@task_kernel
+def _frames(thread, threads, w, frames):
+    """frames[o,k] = the filter of output o, channels last, in a frame one row and column larger
+
+    It lies where a window's number k puts it: k // 2 rows from the top and k % 2 columns in.
+    """
+    outputs, channels, taps, across = w.shape
+    size, row = frames.shape[2] * frames.shape[3], (across + 1) * channels
+    w, frames, zero = w.reshape(-1), frames.reshape(-1), w.dtype.type(0)
+    for o in range(outputs * thread // threads, outputs * (thread + 1) // threads):
+        for k in range(4):
+            frame = frames[(4 * o + k) * size : (4 * o + k + 1) * size]
+            for i in range(size):
+                frame[i] = zero
+            for c in range(channels):
+                for u in range(taps):
+                    taps_of_row = w[((o * channels + c) * taps + u) * across :]
+                    target = frame[(u + (k >> 1)) * row + (k & 1) * channels + c :]
+                    at, apart = np.uint64(0), np.uint64(channels)  # never negative
+                    for v in range(across):
+                        target[at] = taps_of_row[v]
+                        at += apart
+
+
+@task_kernel
+def _spread_frames(thread, threads, gy, w, frames, gx, memories, code, top, left):
+    """input_grad by frames of filters"""
+    places = np.empty(gy.shape[1] * max(WINDOWS, gy.shape[3]), np.int64)
+    _spread(
+        zero_tile(gx, 1, FRAME), thread, threads, gy, w, frames, gx, memories[thread], code, top,
+        left, places,
+    )  # fmt: skip
+
+
+@inner
+def _spread(shape, thread, threads, gy, w, frames, gx, memory, code, top, left, places):
+    """input_grad for one thread; places has one for each output of some windows"""
+    batch, channels, height, width = gx.shape
+    outputs, high, wide = gy.shape[1:]
+    taps, across = w.shape[2:]
+    parts, step = frames.shape[2], frames.shape[3]
+    vector, most = lanes(gx), max(WINDOWS, wide)
+    row, line = (across + 1) * channels, (width + 2 * left) * channels
+    whole = row // vector * vector
+    grads, codes = gy.reshape(-1), code.reshape(-1)
+    target, frames = gx.reshape(-1), frames.reshape(-1)
+    sums, values = memory[: most * parts * step], memory[most * parts * step :]
+    pixels = values[most * outputs :][: (height + 2 * top) * line + vector]
+    zero = gx.dtype.type(0)
+    for n in range(batch * thread // threads, batch * (thread + 1) // threads):
+        # pixels[r,s*C+c] = the sum of all frames, a margin around gx.
+        for i in range(pixels.size):
+            pixels[i] = zero
+        for first in range(0, high * wide, most // wide * wide):
+            windows = min(most // wide * wide, high * wide - first)
+            for o in range(outputs):
+                at = (n * outputs + o) * high * wide + first
+                grad, which = grads[at : at + windows], codes[at : at + windows]
+                for q in range(windows):
+                    counts = which[q] < 4
+                    values[q * outputs + o] = grad[q] if counts else zero
+                    places[q * outputs + o] = (4 * o + which[q] * counts) * parts * step
+            for part in range(parts):
+                for q in range(windows):
+                    tile = shape
+                    for k in range(q * outputs, (q + 1) * outputs):
+                        place = entry(places, k) + part * step
+                        tile = add_scaled(tile, values, k, frames, place, 0, vector)
+                    store_tile(tile, sums, (q * parts + part) * step, 0, vector)
+            for q in range(windows):
+                i, j = (first + q) // wide, (first + q) % wide
+                at, begin = 2 * (i * line + j * channels), q * parts * step
+                for _ in range(taps + 1):
+                    for k in range(0, whole, vector):
+                        store(load(pixels, at + k) + load(sums, begin + k), pixels, at + k)
+                    if whole < row:
+                        more = load_inside(sums, begin + whole, 0, row - whole)
+                        store(load(pixels, at + whole) + more, pixels, at + whole)
+                    at, begin = at + line, begin + row
+        for c in range(channels):
+            for r in range(height):
+                source = pixels[(r + top) * line + left * channels + c :]
+                place = ((n * channels + c) * height + r) * width
+                out = target[place : place + width]
+                at, apart = np.uint64(0), np.uint64(channels)  # never negative
+                for s in range(width):
+                    out[s] = source[at]
+                    at += apart
