@@ -14,6 +14,7 @@ from . import linalg as linalg
 from . import memory as memory
 from . import nn as nn
 from . import optim as optim
+from . import profiler as profiler
 from .autograd import enable_grad as enable_grad
 from .autograd import inference_mode as inference_mode
 from .autograd import is_grad_enabled as is_grad_enabled

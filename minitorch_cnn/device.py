@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, ClassVar
@@ -15,7 +16,8 @@ from .memory import LEAST, empty, owns
 
 __all__ = ["Device", "as_device", "launch", "numbered", "observe", "observed", "pinned"]
 
-Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...]], None]
+Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...], float], None]
+"""Of device, kernel's name, kernel, arguments, and the seconds that the launch took."""
 
 
 class Device:
@@ -125,9 +127,13 @@ def launch(device: Device, name: str, *args: Any) -> None:
     function = device._kernels.get(name) or device.kernel(name)
     if record.recorder is not None and record.is_recording():
         record.recorder.launched(device, name, args)
+    if _observer is None:
+        function(*args)
+        return
+    started = time.perf_counter()
     function(*args)
-    if _observer is not None:
-        _observer(device, name, function, args)
+    device.synchronize()
+    _observer(device, name, function, args, time.perf_counter() - started)
 
 
 def observe(observer: Observer | None) -> Observer | None:

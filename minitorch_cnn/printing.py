@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["set_printoptions", "tensor_repr"]
+__all__ = ["aligned", "set_printoptions", "tensor_repr"]
 
 
 @dataclass(frozen=True)
@@ -228,3 +228,12 @@ def _whole_number(value: float) -> str:
 def _aligned(write: Callable[[Any], str], measured: list[Any]) -> tuple[Callable[[Any], str], int]:
     width = max((len(write(value)) for value in measured), default=1)
     return lambda value: write(value).rjust(width), width
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int) -> str:
+    """A table of text: so many columns stand at the left of their room, the others at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    sides = ["<" if i < left else ">" for i in range(len(widths))]
+    return "\n".join(
+        ["  ".join([f"{c:{s}{w}}" for c, s, w in zip(row, sides, widths)]) for row in rows]
+    )

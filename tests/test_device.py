@@ -63,7 +63,9 @@ def test_ops_run_on_whatever_device_their_inputs_are_on(elsewhere):
 
 def test_every_kernel_runs_through_launch():
     seen = []
-    before = observe(lambda device, name, function, args: seen.append((device, name, args)))
+    before = observe(
+        lambda device, name, function, args, seconds: seen.append((device, name, args))
+    )
     try:
         torch.ones(2, 3) * 2
     finally:

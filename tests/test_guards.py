@@ -29,7 +29,7 @@ FLOORS = [
     {"random", "autograd"},
     {"ops"},
     {"nn"},
-    {"optim", "utils", "serialization", "backends", "cuda", "linalg", "plan"},
+    {"optim", "utils", "serialization", "backends", "cuda", "linalg", "plan", "profiler"},
     {"vision"},
     {"ahead"},
 ]

@@ -119,7 +119,9 @@ def test_a_step_is_one_launch_for_each_type_that_shows_its_buffers():
         p.grad = mt.ones_like(p)
     optimizer.step()
     seen = []
-    before = observe(lambda device, name, function, args: seen.append((name, function, args)))
+    before = observe(
+        lambda device, name, function, args, seconds: seen.append((name, function, args))
+    )
     try:
         optimizer.step()
     finally:

@@ -133,7 +133,7 @@ def test_a_chain_is_one_launch_and_changes_of_its_transforms_count():
     loader = DataLoader(dataset, 5)
     next(iter(loader))
     seen = []
-    before = observe(lambda device, name, function, args: seen.append(name))
+    before = observe(lambda device, name, function, args, seconds: seen.append(name))
     try:
         batches = iter(loader)
         seen.clear()

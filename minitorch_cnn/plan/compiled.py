@@ -12,7 +12,6 @@ import bisect
 import contextlib
 import functools
 import itertools
-import math
 import threading
 import time
 import types
@@ -27,9 +26,20 @@ from ..device import Device, launch
 from ..dtypes import get_default_dtype
 from ..kernels import precision, threads
 from ..memory import LEAST, Foreign, address, part
+from ..printing import aligned
 from ..tensor import Tensor, wrap
 from .fuse import fuse
-from .recorder import Launch, Root, Slot, StepRecorder, arrays_of, slots, with_arrays
+from .recorder import (
+    Launch,
+    Root,
+    Slot,
+    StepRecorder,
+    arrays_of,
+    bytes_of,
+    shown_shapes,
+    slots,
+    with_arrays,
+)
 
 __all__ = ["compile"]
 
@@ -97,21 +107,11 @@ class Plan:
         rows = [("kernel", "shapes", "bytes", "us", "share")]
         for (_, name, args), us in zip(self.launches, spent):
             arrays = arrays_of(args)
-            shapes = " ".join(["x".join(map(str, a.shape)) or "()" for a in arrays[:6]])
-            size = sum([math.prod(a.shape) * a.dtype.itemsize for a in arrays])
-            shapes += " .." if len(arrays) > 6 else ""
-            rows.append((name, shapes, f"{size:,}", f"{us:.1f}", f"{us / spent.sum():.1%}"))
+            shapes, nbytes = shown_shapes([a.shape for a in arrays]), bytes_of(arrays)
+            rows.append((name, shapes, f"{nbytes:,}", f"{us:.1f}", f"{us / spent.sum():.1%}"))
         total = f"{len(steps)} launches, {self.nbytes:,} bytes passed on"
         rows.append(("together", total, "", f"{spent.sum():.1f}", ""))
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        return "\n".join(
-            [
-                "  ".join(
-                    [f"{cell:{'<' if i < 2 else '>'}{widths[i]}}" for i, cell in enumerate(row)]
-                )
-                for row in rows
-            ]
-        )
+        return aligned(rows, left=2)
 
     def fits(self) -> bool:
         """Whether nothing changed by which the function would take another way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +13,17 @@ from .. import record
 from ..device import Device
 from ..memory import Foreign, address, owner
 
-__all__ = ["Launch", "Root", "Slot", "StepRecorder", "arrays_of", "slots", "with_arrays"]
+__all__ = [
+    "Launch",
+    "Root",
+    "Slot",
+    "StepRecorder",
+    "arrays_of",
+    "bytes_of",
+    "shown_shapes",
+    "slots",
+    "with_arrays",
+]
 
 
 class Slot(NamedTuple):
@@ -134,6 +145,17 @@ def arrays_of(args: tuple[Any, ...]) -> list[Any]:
 
     with_arrays(args, note)
     return found
+
+
+def bytes_of(arrays: Sequence[Any]) -> int:
+    """Bytes of all elements of arrays or slots."""
+    return sum([math.prod(a.shape) * a.dtype.itemsize for a in arrays])
+
+
+def shown_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Shapes as a table of launches shows them: the first few."""
+    few = " ".join(["x".join(map(str, shape)) or "()" for shape in shapes[:6]])
+    return few + " .." * (len(shapes) > 6)
 
 
 def slots(launch: Launch) -> list[Slot]:
