@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -28,6 +29,25 @@ def full_like_scalar(value: Any, dtype: DType, device: Device) -> Tensor:
     buffer = device.empty((), dtype.numpy)
     launch(device, "shape.fill", buffer, value)
     return wrap(buffer, dtype, device)
+
+
+MOST_CONSTANTS = 256
+
+_constants: dict[Any, Tensor] = {}
+"""Numbers that operators met, as tensors; nobody else sees them, so nobody writes them."""
+
+
+def _constant(value: Any, dtype: DType, device: Device) -> Tensor:
+    """`full_like_scalar`, but the same tensor for the same number."""
+    key: Any = type(value), value, dtype, device
+    if value == 0:  # there are two zeros, equal and unlike
+        key += (math.copysign(1, value),)
+    found = _constants.get(key)
+    if found is None:
+        if len(_constants) >= MOST_CONSTANTS:
+            _constants.clear()
+        found = _constants[key] = full_like_scalar(value, dtype, device)
+    return found
 
 
 def fitting(value: Any, dtype: DType) -> Any:
@@ -86,6 +106,10 @@ def result_type(*operands: Any) -> DType:
 
 def operands(*values: Any, floating: bool = False) -> list[Tensor]:
     """The values as tensors of one type, on one device."""
+    if len(values) == 2 and not floating:
+        a, b = values
+        if isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype is b.dtype:
+            return [a, b]
     first = next((v for v in values if isinstance(v, Tensor)), None)
     if first is None:
         raise TypeError(f"expected at least one Tensor among {values!r}")
@@ -104,7 +128,7 @@ def operands(*values: Any, floating: bool = False) -> list[Tensor]:
     for value in values:
         tensor, _, number = as_operand(value)
         if tensor is None:
-            tensor = full_like_scalar(number, dtype, first.device)
+            tensor = _constant(number, dtype, first.device)
         elif tensor.dtype is not dtype:
             tensor = cast(tensor, dtype)
         tensors.append(tensor)
