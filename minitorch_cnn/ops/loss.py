@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from math import prod
 from typing import Any
 
 from .. import dtypes
 from ..autograd.op import Op, Result
 from ..dtypes import DType, as_dtype
-from ..tensor import Size, Tensor, method
+from ..tensor import Tensor, method
 from .conv import integer
 from .creation import arange, rand_like
 from .matmul import require_floating
@@ -21,63 +20,68 @@ REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
 class Softmax(Op):
-    """y = e^x / sum e^x along the middle of (outer, n, inner)"""
+    """y = e^x / sum e^x along a dimension"""
 
     kernel = "loss.softmax"
+    parameters = ("dim",)
 
     @staticmethod
-    def outputs(x: Tensor) -> Result:
+    def outputs(x: Tensor, *, dim: int) -> Result:
         return x._buffer.shape, x.dtype
 
     def grad_x(self, gy: Tensor, y: Tensor) -> Tensor:
-        return SoftmaxGrad.apply(gy, y)
+        return SoftmaxGrad.apply(gy, y, dim=self.attrs["dim"])
 
 
 class SoftmaxGrad(Op):
     """gx = y (gy - sum gy y)"""
 
     kernel = "loss.softmax_grad"
+    parameters = ("dim",)
     results_named = ("gx",)
 
     @staticmethod
-    def outputs(gy: Tensor, y: Tensor) -> Result:
+    def outputs(gy: Tensor, y: Tensor, *, dim: int) -> Result:
         return y._buffer.shape, y.dtype
 
     def grad_gy(self, g: Tensor, y: Tensor) -> Tensor:
-        return SoftmaxGrad.apply(g, y)
+        return SoftmaxGrad.apply(g, y, dim=self.attrs["dim"])
 
     def grad_y(self, g: Tensor, gy: Tensor, y: Tensor) -> Tensor:
-        return g * (gy - sum(gy * y, 1, keepdim=True)) - gy * sum(g * y, 1, keepdim=True)
+        dim = self.attrs["dim"]
+        return g * (gy - sum(gy * y, dim, keepdim=True)) - gy * sum(g * y, dim, keepdim=True)
 
 
 class LogSoftmax(Op):
-    """y = x - log sum e^x along the middle of (outer, n, inner)"""
+    """y = x - log sum e^x along a dimension"""
 
     kernel = "loss.log_softmax"
+    parameters = ("dim",)
 
     @staticmethod
-    def outputs(x: Tensor) -> Result:
+    def outputs(x: Tensor, *, dim: int) -> Result:
         return x._buffer.shape, x.dtype
 
     def grad_x(self, gy: Tensor, y: Tensor) -> Tensor:
-        return LogSoftmaxGrad.apply(gy, y)
+        return LogSoftmaxGrad.apply(gy, y, dim=self.attrs["dim"])
 
 
 class LogSoftmaxGrad(Op):
     """gx = gy - e^y sum gy"""
 
     kernel = "loss.log_softmax_grad"
+    parameters = ("dim",)
     results_named = ("gx",)
 
     @staticmethod
-    def outputs(gy: Tensor, y: Tensor) -> Result:
+    def outputs(gy: Tensor, y: Tensor, *, dim: int) -> Result:
         return y._buffer.shape, y.dtype
 
     def grad_gy(self, g: Tensor, y: Tensor) -> Tensor:
-        return g - sum(g * y.exp(), 1, keepdim=True)
+        return g - sum(g * y.exp(), self.attrs["dim"], keepdim=True)
 
     def grad_y(self, g: Tensor, gy: Tensor, y: Tensor) -> Tensor:
-        return -g * y.exp() * sum(gy, 1, keepdim=True)
+        return -g * y.exp() * sum(gy, self.attrs["dim"], keepdim=True)
 
 
 class LabelledLoss(Op):
@@ -204,8 +208,8 @@ class CrossEntropyGrad(LabelledLoss):
     ) -> Tensor:
         size = self.shapes[1]
         g_logp = NllLossGrad.apply(gy, target, weight, total, size=size, **self.options)
-        weighted = _as_lines(g * sum(g_logp, 1, keepdim=True))
-        return -reshape(SoftmaxGrad.apply(weighted, Softmax.apply(_as_lines(x))), size)
+        weighted = g * sum(g_logp, 1, keepdim=True)
+        return -SoftmaxGrad.apply(weighted, softmax(x, 1), dim=1)
 
 
 class ElementwiseLoss(Op):
@@ -272,17 +276,7 @@ def _along(op: type[Op], name: str, input: Tensor, dim: int | None, dtype: DType
         raise TypeError(f"{name}: give the dimension along which to normalise as dim")
     x = input if dtype is None else cast(input, as_dtype(dtype))
     require_floating(name, x)
-    d = dimension(x, dim)
-    shape = x.shape
-    n = shape[d] if shape else 1
-    outer, inner = Size(shape[:d]).numel(), Size(shape[d + 1 :]).numel()
-    return reshape(op.apply(reshape(x, outer, n, inner)), shape)
-
-
-def _as_lines(x: Tensor) -> Tensor:
-    """(n, c, ..) as (n, c, inner)"""
-    shape = x._buffer.shape
-    return reshape(x, *shape[:2], prod(shape[2:]))
+    return op.apply(x, dim=dimension(x, dim))
 
 
 @method("softmax")

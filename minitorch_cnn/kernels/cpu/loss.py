@@ -5,69 +5,87 @@ lie along them; lines beside one another are columns, vectors lie across them. S
 and over a batch are in float64: a line may be long, and its exponentials of very different size.
 """
 
+import functools
 import math
 
 import numpy as np
 
-from ..jit import allocating, driver, exact, inner, kernel, prange
+from ..jit import driver, exact, inner, kernel, prange
 from . import functions
+from .simd import apart
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
+LONG = 64  # elements of a row that fill vectors by themselves
+
+
+@driver
+def softmax(x, y, dim=1):
+    """y = exp(x - max x) / sum exp(x - max x) along a dimension"""
+    shape = _about(x.shape, dim)
+    _softmax(x.reshape(shape), y.reshape(shape))
+
+
+@driver
+def softmax_grad(gy, y, gx, dim=1):
+    """gx = y * (gy - sum gy*y)"""
+    shape = _about(y.shape, dim)
+    _softmax_grad(gy.reshape(shape), y.reshape(shape), gx.reshape(shape))
+
+
+@driver
+def log_softmax(x, y, dim=1):
+    """y = x - max x - log sum exp(x - max x) along a dimension"""
+    shape = _about(x.shape, dim)
+    _log_softmax(x.reshape(shape), y.reshape(shape))
+
+
+@driver
+def log_softmax_grad(gy, y, gx, dim=1):
+    """gx = gy - exp(y) * sum gy"""
+    shape = _about(y.shape, dim)
+    _log_softmax_grad(gy.reshape(shape), y.reshape(shape), gx.reshape(shape))
+
+
+@functools.cache
+def _about(shape, dim):
+    """The shape with a dimension in the middle; that of a number, which has none, is 1."""
+    n = shape[dim] if shape else 1
+    return math.prod(shape[:dim]), n, math.prod(shape[dim + 1 :])
 
 
 @kernel(work=lambda x, y: 16 * x.size)
-def softmax(x, y):
-    """y = exp(x - max x) / sum exp(x - max x)"""
+def _softmax(x, y):
+    """softmax along the middle dimension"""
+    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
     for task in prange(_tasks(x)):
-        o, a, b = _block(x, task)
-        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
-        _exponentials(x, y, o, a, b, tops, totals)
-        _normalise(y, o, a, b, totals)
+        _exponentials(x, y, task, tops, totals)
+        _normalise(y, task, totals, tops)
 
 
 @kernel(work=lambda gy, y, gx: 4 * y.size)
-def softmax_grad(gy, y, gx):
-    """gx = y * (gy - sum gy*y)"""
+def _softmax_grad(gy, y, gx):
+    """softmax_grad along the middle dimension"""
+    totals, means = np.empty(_lines_of(y)), np.empty(_lines_of(y), y.dtype)
     for task in prange(_tasks(y)):
-        o, a, b = _block(y, task)
-        if y.shape[2] == 1:
-            _softmax_grad_rows(_rows(gy), _rows(y), _rows(gx), a, b)
-        else:
-            _softmax_grad_columns(gy[o], y[o], gx[o], a, b)
+        _softmax_grad_block(gy, y, gx, task, totals, means)
 
 
 @kernel(work=lambda x, y: 16 * x.size)
-def log_softmax(x, y):
-    """y = x - max x - log sum exp(x - max x)"""
+def _log_softmax(x, y):
+    """log_softmax along the middle dimension"""
+    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
+    logs = np.empty(_lines_of(x), x.dtype)
     for task in prange(_tasks(x)):
-        o, a, b = _block(x, task)
-        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
-        _exponentials(x, y, o, a, b, tops, totals)
-        logs = np.empty(b - a, x.dtype)
-        for i in range(totals.size):
-            logs[i] = math.log(totals[i])
-        if x.shape[2] == 1:
-            xs, ys = _rows(x)[a:b], _rows(y)[a:b]
-            for r in range(b - a):
-                top, log_total = tops[r], logs[r]
-                for c in range(x.shape[1]):
-                    ys[r, c] = _from_top(xs[r, c], top, log_total)
-        else:
-            for c in range(x.shape[1]):
-                xs, ys = x[o, c, a:b], y[o, c, a:b]
-                for i in range(xs.size):
-                    ys[i] = _from_top(xs[i], tops[i], logs[i])
+        _exponentials(x, y, task, tops, totals)
+        _logarithms(x, y, task, tops, totals, logs)
 
 
 @kernel(work=lambda gy, y, gx: 16 * y.size)
-def log_softmax_grad(gy, y, gx):
-    """gx = gy - exp(y) * sum gy"""
+def _log_softmax_grad(gy, y, gx):
+    """log_softmax_grad along the middle dimension"""
+    totals, sums = np.empty(_lines_of(y)), np.empty(_lines_of(y), y.dtype)
     for task in prange(_tasks(y)):
-        o, a, b = _block(y, task)
-        if y.shape[2] == 1:
-            _log_softmax_grad_rows(_rows(gy), _rows(y), _rows(gx), a, b)
-        else:
-            _log_softmax_grad_columns(gy[o], y[o], gx[o], a, b)
+        _log_softmax_grad_block(gy, y, gx, task, totals, sums)
 
 
 @driver
@@ -77,7 +95,7 @@ def nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smoo
     With label_smoothing a, of n classes: (1-a) times that, - a/n sum weight*logp.
     """
     options = ignore_index, reduction, label_smoothing
-    logp, target = _lines(logp), _line_labels(target)
+    logp, target = logp.reshape(_by_line(logp.shape)), target.reshape(-1)
     try:
         _nll_loss(logp, target, weight, y.reshape(-1), total.reshape(-1), *options)
     except IndexError:
@@ -91,19 +109,18 @@ def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_
     With label_smoothing a, of n classes: (1-a) times that, - a/n weight gy.
     """
     options = ignore_index, reduction, label_smoothing
-    gx, target = _lines(gx), _line_labels(target)
+    gx, target = gx.reshape(_by_line(gx.shape)), target.reshape(-1)
     _nll_loss_grad(gy.reshape(-1), target, weight, total.reshape(-1), gx, *options)
 
 
 @driver
 def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
     """y = nll_loss of log_softmax(x); p = softmax(x)"""
-    x, p, target = _lines(x), _lines(p), _line_labels(target)
-    losses = np.empty(target.shape)
+    shape = _by_line(x.shape)
+    x, p, target = x.reshape(shape), p.reshape(shape), target.reshape(-1)
     options = ignore_index, reduction, label_smoothing
-    y, total = y.reshape(-1), total.reshape(-1)
     try:
-        _cross_entropy(x, target, weight, y, total, p, losses, *options)
+        _cross_entropy(x, target, weight, y.reshape(-1), total.reshape(-1), p, *options)
     except IndexError:
         raise _bad_label("cross_entropy", target, ignore_index, x) from None
 
@@ -114,24 +131,21 @@ def cross_entropy_grad(
 ):
     """gx = g - p sum g, g = nll_loss_grad; of x it needs no more than p = softmax(x)"""
     options = ignore_index, reduction, label_smoothing
-    p, gx, target = _lines(p), _lines(gx), _line_labels(target)
+    shape = _by_line(p.shape)
+    p, gx, target = p.reshape(shape), gx.reshape(shape), target.reshape(-1)
     _cross_entropy_grad(gy.reshape(-1), target, weight, total.reshape(-1), p, gx, *options)
 
 
-def _lines(x):
-    """x[n,c,..] as x[n,c,s]"""
-    return x if x.ndim == 3 else x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-
-
-def _line_labels(target):
-    """target[n,..] as target[n,s]"""
-    return target if target.ndim == 2 else target.reshape(len(target), math.prod(target.shape[1:]))
+@functools.cache
+def _by_line(shape):
+    """(n,c,..) as (n,c,s)"""
+    return *shape[:2], math.prod(shape[2:])
 
 
 def _bad_label(name, target, ignore_index, x):
     """The error to raise for the first label that is neither a class nor ignored."""
     bad = (target != ignore_index) & ((target < 0) | (target >= x.shape[1]))
-    label = target.flat[bad.argmax()]
+    label = target[bad.argmax()]
     return IndexError(f"{name}: target {label} is out of bounds for {x.shape[1]} classes")
 
 
@@ -143,7 +157,7 @@ def _nll_loss(logp, target, weight, y, total, ignore_index, reduction, label_smo
     losses, weights = 0.0, 0.0
     for n in range(batch):
         for s in range(size):
-            label, loss = target[n, s], 0.0
+            label, loss = target[n * size + s], 0.0
             if label != ignore_index:
                 scale = _label_weight(weight, label)
                 loss = -(1 - label_smoothing) * scale * logp[n, label, s]
@@ -168,7 +182,7 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
     batch, classes, size = gx.shape
     for n in prange(batch):
         for s in range(size):
-            label = target[n, s]
+            label = target[np.int64(n) * size + s]
             grad = _line_grad(gy, total, n, s, size, reduction)
             grad = 0.0 if label == ignore_index else grad
             share = grad * label_smoothing / classes
@@ -179,36 +193,34 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
 
 
 @kernel(work=lambda x, *_: 16 * x.size)
-def _cross_entropy(
-    x, target, weight, y, total, p, losses, ignore_index, reduction, label_smoothing
-):
+def _cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
     """The body of cross_entropy; IndexError for a label that is neither a class nor ignored"""
-    outer, classes, size = x.shape
+    classes, size = x.shape[1:]
     check_labels(target, classes, ignore_index)
+    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
+    scales, losses = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
     for task in prange(_tasks(x)):
+        _exponentials(x, p, task, tops, totals)
+        _normalise(p, task, totals, scales)
         o, a, b = _block(x, task)
-        tops, totals = np.empty(b - a, x.dtype), np.empty(b - a)
-        _exponentials(x, p, o, a, b, tops, totals)
-        _normalise(p, o, a, b, totals)
-        for k in range(b - a):
-            n, i = (a + k, 0) if size == 1 else (o, a + k)
-            label, loss, log_total = target[n, i], 0.0, math.log(totals[k])
+        for k in range(a, b):
+            n, i, line = (k, 0, k) if size == 1 else (o, k, o * size + k)
+            label, loss, log_total = target[line], 0.0, math.log(totals[line])
             if label != ignore_index:
-                logp = (x[n, label, i] - tops[k]) - log_total
+                logp = (x[n, label, i] - tops[line]) - log_total
                 loss = -(1 - label_smoothing) * _label_weight(weight, label) * logp
                 if label_smoothing:
                     for c in range(classes):
-                        logp = (x[n, c, i] - tops[k]) - log_total
+                        logp = (x[n, c, i] - tops[line]) - log_total
                         loss -= label_smoothing / classes * _label_weight(weight, c) * logp
-            losses[n, i] = loss
+            losses[line] = loss
     total_loss, weights = 0.0, 0.0
-    for n in range(outer):
-        for i in range(size):
-            total_loss += losses[n, i]
-            if target[n, i] != ignore_index:
-                weights += _label_weight(weight, target[n, i])
-            if reduction == 0:
-                y[n * size + i] = losses[n, i]
+    for line in range(losses.size):
+        total_loss += losses[line]
+        if target[line] != ignore_index:
+            weights += _label_weight(weight, target[line])
+        if reduction == 0:
+            y[line] = losses[line]
     total[0] = weights
     if reduction == 1:
         y[0] = total_loss / weights
@@ -229,24 +241,14 @@ def _cross_entropy_grad(gy, target, weight, total, p, gx, ignore_index, reductio
         scales = np.zeros(b - a, p.dtype)
         for k in range(b - a):
             n, i = (a + k, 0) if size == 1 else (o, a + k)
-            label = target[n, i]
+            label = target[n * size + i]
             if label != ignore_index:
                 scale = (1 - label_smoothing) * _label_weight(weight, label) + smooth_weight
                 scales[k] = scale * _line_grad(gy, total, n, i, size, reduction)
-        if size == 1:
-            ps, gxs = _rows(p)[a:b], _rows(gx)[a:b]
-            for k in range(b - a):
-                scale = scales[k]
-                for c in range(classes):
-                    gxs[k, c] = scale * ps[k, c]
-        else:
-            for c in range(classes):
-                ps, gxs = p[o, c, a:b], gx[o, c, a:b]
-                for i in range(ps.size):
-                    gxs[i] = scales[i] * ps[i]
+        _scaled(p, gx, o, a, b, scales)
         for k in range(b - a):
             n, i = (a + k, 0) if size == 1 else (o, a + k)
-            label = target[n, i]
+            label = target[n * size + i]
             if label != ignore_index:
                 grad = _line_grad(gy, total, n, i, size, reduction)
                 gx[n, label, i] -= (1 - label_smoothing) * _label_weight(weight, label) * grad
@@ -290,10 +292,10 @@ def binary_cross_entropy_with_logits(x, t, y):
         y[i] = (one - t[i]) * x[i] + above + functions.log1p(functions.decay(abs(x[i])))
 
 
-@allocating
-def _rows(x):
-    """x[outer,n,1] as [outer,n]: rows are contiguous, as the compiler must see"""
-    return x.reshape(x.shape[0], x.shape[1])
+@inner
+def _lines_of(x):
+    """How many lines x has"""
+    return x.shape[0] * x.shape[2]
 
 
 @inner
@@ -318,38 +320,74 @@ def _block(x, task):
     return o, part * BLOCK, min((part + 1) * BLOCK, size)
 
 
-@allocating
-def _exponentials(x, e, o, a, b, tops, totals):
+@inner
+def _exponentials(x, e, task, tops, totals):
     """For a block's lines: tops = max x, e = exp(x - top), totals = sum e"""
-    if x.shape[2] == 1:
-        _row_exponentials(_rows(x)[a:b], _rows(e)[a:b], tops, totals)
+    o, a, b = _block(x, task)
+    if x.shape[2] != 1:
+        first = o * x.shape[2]
+        _column_exponentials(x[o], e[o], a, b, tops[first + a :], totals[first + a :])
+        return
+    rows = x.shape[0], x.shape[1]
+    xs, es = x.reshape(rows)[a:b], e.reshape(rows)[a:b]
+    if x.shape[1] < LONG:
+        _short_exponentials(xs, es, tops[a:b], totals[a:b])
     else:
-        _column_exponentials(x[o], e[o], a, b, tops, totals)
+        _long_exponentials(xs, es, tops[a:b], totals[a:b])
 
 
 @inner
-def _row_exponentials(x, e, tops, totals):
+def _top(x):
+    """The largest of x, NaN if there is one"""
+    highest = functions.ordered(x.dtype.type(-np.inf))
+    for c in range(x.size):
+        highest = max(highest, functions.ordered(x[c]))
+    return functions.unordered(highest)
+
+
+@inner
+def _short_exponentials(x, e, tops, totals):
+    """_exponentials of rows of few classes: each by itself would leave much of a vector empty"""
     for r in range(x.shape[0]):
-        highest = functions.ordered(x.dtype.type(-np.inf))
-        for c in range(x.shape[1]):
-            highest = max(highest, functions.ordered(x[r, c]))
-        top = tops[r] = functions.unordered(highest)
+        top = tops[r] = _top(x[r])
         for c in range(x.shape[1]):
             e[r, c] = top - x[r, c]
-    # The rows as one: few classes would leave much of a vector empty.
     every = e.reshape(-1)
     for i in range(every.size):
         every[i] = functions.decay(every[i])
     for r in range(x.shape[0]):
-        total = 0.0
-        for c in range(x.shape[1]):
-            total += e[r, c]
-        totals[r] = total
+        totals[r] = _total(e[r])
+
+
+@inner
+def _long_exponentials(x, e, tops, totals):
+    """_exponentials of rows"""
+    for r in range(x.shape[0]):
+        xs, es, top = x[r], e[r], _top(x[r])
+        _decays(xs, top, es)
+        tops[r], totals[r] = top, _total(es)
+
+
+@inner
+def _decays(x, top, e):
+    """e = exp(x - top)"""
+    apart()
+    for c in range(x.size):
+        e[c] = functions.decay(top - x[c])
+
+
+@inner
+def _total(x):
+    """sum x"""
+    total = 0.0
+    for c in range(x.size):
+        total += x[c]
+    return total
 
 
 @inner
 def _column_exponentials(x, e, a, b, tops, totals):
-    for i in range(totals.size):
+    for i in range(b - a):
         tops[i], totals[i] = -np.inf, 0
     for c in range(x.shape[0]):
         xs = x[c, a:b]
@@ -364,23 +402,66 @@ def _column_exponentials(x, e, a, b, tops, totals):
             totals[i] += es[i]
 
 
-@allocating
-def _normalise(e, o, a, b, totals):
-    """e / totals, for a block's lines"""
+@inner
+def _normalise(e, task, totals, scales):
+    """e / totals, for a block's lines; scales are what remains: 1 / totals"""
+    o, a, b = _block(e, task)
     if e.shape[2] == 1:
-        es = _rows(e)[a:b]
-        for r in range(totals.size):
-            scale = e.dtype.type(1 / totals[r])
+        es = e.reshape(e.shape[0], e.shape[1])[a:b]
+        for r in range(es.shape[0]):
+            scale = scales[a + r] = 1 / totals[a + r]
+            scale = e.dtype.type(scale)
             for c in range(es.shape[1]):
                 es[r, c] *= scale
+        return
+    first = o * e.shape[2]
+    some, factors = totals[first + a : first + b], scales[first + a : first + b]
+    for i in range(some.size):
+        factors[i] = 1 / some[i]
+    for c in range(e.shape[1]):
+        es = e[o, c, a:b]
+        for i in range(es.size):
+            es[i] *= factors[i]
+
+
+@inner
+def _logarithms(x, y, task, tops, totals, logs):
+    """y = x - tops - log(totals), for a block's lines"""
+    o, a, b = _block(x, task)
+    if x.shape[2] == 1:
+        rows = x.shape[0], x.shape[1]
+        xs, ys = x.reshape(rows)[a:b], y.reshape(rows)[a:b]
+        for r in range(xs.shape[0]):
+            top, log_total = tops[a + r], x.dtype.type(math.log(totals[a + r]))
+            for c in range(xs.shape[1]):
+                ys[r, c] = _from_top(xs[r, c], top, log_total)
+        return
+    first = o * x.shape[2]
+    some, log_totals = totals[first + a : first + b], logs[first + a : first + b]
+    heights = tops[first + a : first + b]
+    for i in range(some.size):
+        log_totals[i] = math.log(some[i])
+    for c in range(x.shape[1]):
+        xs, ys = x[o, c, a:b], y[o, c, a:b]
+        for i in range(xs.size):
+            ys[i] = _from_top(xs[i], heights[i], log_totals[i])
+
+
+@inner
+def _scaled(p, gx, o, a, b, scales):
+    """gx = scales * p, for a block's lines"""
+    if p.shape[2] == 1:
+        rows = p.shape[0], p.shape[1]
+        ps, gxs = p.reshape(rows)[a:b], gx.reshape(rows)[a:b]
+        for r in range(ps.shape[0]):
+            scale = scales[r]
+            for c in range(ps.shape[1]):
+                gxs[r, c] = scale * ps[r, c]
     else:
-        scales = np.empty(totals.size, e.dtype)
-        for i in range(totals.size):
-            scales[i] = 1 / totals[i]
-        for c in range(e.shape[1]):
-            es = e[o, c, a:b]
-            for i in range(es.size):
-                es[i] *= scales[i]
+        for c in range(p.shape[1]):
+            ps, gxs = p[o, c, a:b], gx[o, c, a:b]
+            for i in range(ps.size):
+                gxs[i] = scales[i] * ps[i]
 
 
 @exact
@@ -390,65 +471,80 @@ def _from_top(x, top, log_total):
 
 
 @inner
-def _softmax_grad_rows(gy, y, gx, a, b):
-    for r in range(a, b):
-        total = 0.0
-        for c in range(y.shape[1]):
-            total += gy[r, c] * y[r, c]
-        mean = y.dtype.type(total)
-        for c in range(y.shape[1]):
-            gx[r, c] = y[r, c] * (gy[r, c] - mean)
-
-
-@allocating
-def _softmax_grad_columns(gy, y, gx, a, b):
-    totals, means = np.zeros(b - a), np.empty(b - a, y.dtype)
-    for c in range(y.shape[0]):
-        gys, ys = gy[c, a:b], y[c, a:b]
-        for i in range(ys.size):
-            totals[i] += gys[i] * ys[i]
-    for i in range(totals.size):
-        means[i] = totals[i]
-    for c in range(y.shape[0]):
-        gys, ys, gxs = gy[c, a:b], y[c, a:b], gx[c, a:b]
-        for i in range(ys.size):
-            gxs[i] = ys[i] * (gys[i] - means[i])
+def _softmax_grad_block(gy, y, gx, task, totals, means):
+    """gx = y * (gy - sum gy*y) for a block's lines"""
+    o, a, b = _block(y, task)
+    if y.shape[2] == 1:
+        rows = y.shape[0], y.shape[1]
+        gys, ys, gxs = gy.reshape(rows)[a:b], y.reshape(rows)[a:b], gx.reshape(rows)[a:b]
+        for r in range(ys.shape[0]):
+            total = 0.0
+            for c in range(ys.shape[1]):
+                total += gys[r, c] * ys[r, c]
+            mean = y.dtype.type(total)
+            for c in range(ys.shape[1]):
+                gxs[r, c] = ys[r, c] * (gys[r, c] - mean)
+        return
+    first = o * y.shape[2]
+    some, middles = totals[first + a : first + b], means[first + a : first + b]
+    for i in range(some.size):
+        some[i] = 0
+    for c in range(y.shape[1]):
+        gs, es = gy[o, c, a:b], y[o, c, a:b]
+        for i in range(es.size):
+            some[i] += gs[i] * es[i]
+    for i in range(some.size):
+        middles[i] = some[i]
+    for c in range(y.shape[1]):
+        gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
+        for i in range(es.size):
+            out[i] = es[i] * (gs[i] - middles[i])
 
 
 @inner
-def _log_softmax_grad_rows(gy, y, gx, a, b):
-    for r in range(a, b):
-        total = 0.0
-        for c in range(y.shape[1]):
-            total += gy[r, c]
-        sum_ = y.dtype.type(total)
-        for c in range(y.shape[1]):
-            gx[r, c] = gy[r, c] - functions.decay(-y[r, c]) * sum_
+def _log_softmax_grad_block(gy, y, gx, task, totals, sums):
+    """gx = gy - exp(y) * sum gy for a block's lines"""
+    o, a, b = _block(y, task)
+    if y.shape[2] == 1:
+        rows = y.shape[0], y.shape[1]
+        gys, ys, gxs = gy.reshape(rows)[a:b], y.reshape(rows)[a:b], gx.reshape(rows)[a:b]
+        for r in range(ys.shape[0]):
+            total = 0.0
+            for c in range(ys.shape[1]):
+                total += gys[r, c]
+            _less_decays(gys[r], ys[r], y.dtype.type(total), gxs[r])
+        return
+    first = o * y.shape[2]
+    some, narrow = totals[first + a : first + b], sums[first + a : first + b]
+    for i in range(some.size):
+        some[i] = 0
+    for c in range(y.shape[1]):
+        gs = gy[o, c, a:b]
+        for i in range(gs.size):
+            some[i] += gs[i]
+    for i in range(some.size):
+        narrow[i] = some[i]
+    for c in range(y.shape[1]):
+        gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
+        for i in range(es.size):
+            out[i] = gs[i] - functions.decay(-es[i]) * narrow[i]
 
 
-@allocating
-def _log_softmax_grad_columns(gy, y, gx, a, b):
-    totals, sums = np.zeros(b - a), np.empty(b - a, y.dtype)
-    for c in range(y.shape[0]):
-        gys = gy[c, a:b]
-        for i in range(gys.size):
-            totals[i] += gys[i]
-    for i in range(totals.size):
-        sums[i] = totals[i]
-    for c in range(y.shape[0]):
-        gys, ys, gxs = gy[c, a:b], y[c, a:b], gx[c, a:b]
-        for i in range(ys.size):
-            gxs[i] = gys[i] - functions.decay(-ys[i]) * sums[i]
+@inner
+def _less_decays(gy, y, factor, gx):
+    """gx = gy - exp(y) * factor"""
+    apart()
+    for c in range(y.size):
+        gx[c] = gy[c] - functions.decay(-y[c]) * factor
 
 
 @inner
 def check_labels(target, classes, ignore_index):
     """Raise IndexError for a label that is neither ignored nor a class"""
-    for n in range(target.shape[0]):
-        for s in range(target.shape[1]):
-            label = target[n, s]
-            if label != ignore_index and (label < 0 or label >= classes):
-                raise IndexError("a target is out of bounds")
+    for line in range(target.size):
+        label = target[line]
+        if label != ignore_index and (label < 0 or label >= classes):
+            raise IndexError("a target is out of bounds")
 
 
 @inner

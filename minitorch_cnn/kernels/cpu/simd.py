@@ -195,6 +195,21 @@ def entry(typingctx, table, i):
     return table.dtype(table, i), codegen
 
 
+@intrinsic
+def apart(typingctx):
+    """Keep the function that calls this from being made a part of its callers.
+
+    A loop in a loop has its constants loaded before the outer one, for which there may be too few
+    registers: each step of the inner one then loads them again. In a function it has its own.
+    """
+
+    def codegen(context, builder, signature, args):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 # Tiles.
 
 
@@ -751,6 +766,70 @@ def largest_of_fours(typingctx, x, i, j, y, code, k, relu):
         return context.get_dummy_value()
 
     return types.void(x, i, j, y, code, k, relu), codegen
+
+
+def _largest(step):
+    """An intrinsic for a vector of windows that lie so many elements apart."""
+
+    def largest(typingctx, x, i, width, rows, columns, y, k, indices, m, start, line, firsts, j):
+        """y[k+q] = the largest of x[i + u*width + v + q*step] for u < rows, v < columns; of equals
+        the first, but a NaN is above all before it. indices[m+q] = start + q*step + u*line + v of
+        it, or + firsts[j+q] where all are -inf.
+        """
+
+        def codegen(context, builder, signature, args):
+            kind = _kind(x.dtype)
+            count = kind.count
+            integers = ir.VectorType(ir.IntType(8 * _size(kind)), count)
+            places = ir.VectorType(INDEX, count)
+            i, width, rows, columns, k, m, start, line, j = (
+                _index(context, builder, signature.args[n], args[n])
+                for n in (1, 2, 3, 4, 6, 8, 9, 10, 12)
+            )
+            at = builder.bitcast(
+                _pointer(context, builder, firsts, args[11], j),
+                ir.VectorType(INT32, count).as_pointer(),
+            )
+            first = builder.load(at, align=4)
+            first = first if _size(kind) == 4 else builder.sext(first, integers)
+            lowest = ir.Constant(kind, [float("-inf")] * count)
+            best = cgutils.alloca_once_value(builder, lowest)
+            found = cgutils.alloca_once_value(builder, first)
+            corner = _pointer(context, builder, x, args[0], i)
+            with cgutils.for_range(builder, rows) as down:
+                row = builder.gep(corner, [builder.mul(down.index, width)])
+                row_place = builder.mul(down.index, line)
+                with cgutils.for_range(builder, columns) as right:
+                    place = builder.gep(row, [right.index])
+                    value = _load(builder, kind, place)
+                    if step == 2:
+                        behind = _load(builder, kind, builder.gep(place, [INDEX(count)]))
+                        value = _shuffle(builder, value, behind, range(0, 2 * count, 2))
+                    above = builder.fcmp_ordered(">", value, builder.load(best))
+                    better = builder.or_(above, builder.fcmp_unordered("uno", value, value))
+                    number = builder.add(row_place, right.index)
+                    if _size(kind) == 4:
+                        number = builder.trunc(number, INT32)
+                    number = _filled(builder, integers, number)
+                    builder.store(builder.select(better, value, builder.load(best)), best)
+                    builder.store(builder.select(better, number, builder.load(found)), found)
+            _store(builder, builder.load(best), _pointer(context, builder, y, args[5], k))
+            place = builder.load(found)
+            place = builder.sext(place, places) if _size(kind) == 4 else place
+            place = builder.add(place, _filled(builder, places, start))
+            place = builder.add(place, ir.Constant(places, [step * q for q in range(count)]))
+            target = _pointer(context, builder, indices, args[7], m)
+            builder.store(place, builder.bitcast(target, places.as_pointer()), align=8)
+            return context.get_dummy_value()
+
+        kinds = (x, i, width, rows, columns, y, k, indices, m, start, line, firsts, j)
+        return types.void(*kinds), codegen
+
+    return intrinsic(largest)
+
+
+largest_side_by_side = _largest(1)
+largest_of_every_second = _largest(2)
 
 
 def _arithmetic(name):

@@ -86,20 +86,21 @@ def normalised(name: str, kind: Any) -> tuple[Any, ...]:
     return body, (vector(kind), vector(kind), integers(2))
 
 
-def softmax(x: Any, y: Any) -> None:
-    """y = exp(x - max x) / sum exp(x - max x)"""
-    _lines(normalised("softmax", of(x.dtype)), x, y)
+def softmax(x: Any, y: Any, dim: int = 1) -> None:
+    """y = exp(x - max x) / sum exp(x - max x) along a dimension"""
+    _lines(normalised("softmax", of(x.dtype)), dim, x, y)
 
 
-def log_softmax(x: Any, y: Any) -> None:
-    """y = x - max x - log sum exp(x - max x)"""
-    _lines(normalised("log_softmax", of(x.dtype)), x, y)
+def log_softmax(x: Any, y: Any, dim: int = 1) -> None:
+    """y = x - max x - log sum exp(x - max x) along a dimension"""
+    _lines(normalised("log_softmax", of(x.dtype)), dim, x, y)
 
 
-def _lines(kernel: Any, *buffers: Any) -> None:
-    outer, n, inner = buffers[0].shape
-    if buffers[0].size:
-        kernel(outer * inner, *buffers, (n, inner))
+def _lines(kernel: Any, dim: int, *buffers: Any) -> None:
+    shape, size = buffers[0].shape, buffers[0].size
+    n = shape[dim] if shape else 1
+    if size:
+        kernel(size // n, *buffers, (n, math.prod(shape[dim + 1 :])))
 
 
 @variants(("softmax_grad", f32), ("log_softmax_grad", f32), ("softmax_grad", f64))
@@ -129,14 +130,14 @@ def slope(name: str, kind: Any) -> tuple[Any, ...]:
     return body, (vector(kind), vector(kind), vector(kind), integers(2))
 
 
-def softmax_grad(gy: Any, y: Any, gx: Any) -> None:
+def softmax_grad(gy: Any, y: Any, gx: Any, dim: int = 1) -> None:
     """gx = y * (gy - sum gy*y)"""
-    _lines(slope("softmax_grad", of(y.dtype)), gy, y, gx)
+    _lines(slope("softmax_grad", of(y.dtype)), dim, gy, y, gx)
 
 
-def log_softmax_grad(gy: Any, y: Any, gx: Any) -> None:
+def log_softmax_grad(gy: Any, y: Any, gx: Any, dim: int = 1) -> None:
     """gx = gy - exp(y) * sum gy"""
-    _lines(slope("log_softmax_grad", of(y.dtype)), gy, y, gx)
+    _lines(slope("log_softmax_grad", of(y.dtype)), dim, gy, y, gx)
 
 
 @variants((True, f32), (False, f32), (True, f64))
