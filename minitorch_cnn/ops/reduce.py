@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from .. import dtypes
@@ -14,7 +15,7 @@ from . import return_types
 from .compare import isnan, maximum, minimum, where
 from .index import TakeAlong
 from .operands import cast, floating, numpy_names
-from .shape import cat, dimension, dimensions, expand, reshape
+from .shape import Expand, cat, dimension, dimensions, reshape
 
 Dim = int | Sequence[int] | None
 
@@ -31,11 +32,12 @@ class Reduction(Op):
 
     def widen(self, t: Tensor) -> Tensor:
         """A tensor of the result's shape with the reduced dimensions back as 1."""
-        shape = self.shapes[0]
+        shape, dims = self.shapes[0], self.attrs["dims"]
         assert shape is not None
-        return t if self.attrs["keepdim"] else reshape(t, _reduced(shape, self.attrs["dims"], True))
+        return t if self.attrs["keepdim"] else reshape(t, _reduced(shape, dims, True))
 
 
+@lru_cache(maxsize=4096)
 def _reduced(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
     if keepdim:
         return tuple([1 if d in dims else n for d, n in enumerate(shape)])
@@ -55,8 +57,11 @@ class Sum(Reduction):
         return _reduced(x._buffer.shape, dims, keepdim), dtype
 
     def grad_x(self, gy: Tensor) -> Tensor:
-        divisor = self.attrs["divisor"]
-        return expand(self.widen(gy if divisor == 1 else gy / divisor), self.shapes[0])
+        divisor, shape, dims = self.attrs["divisor"], self.shapes[0], self.attrs["dims"]
+        g = gy if divisor == 1 else gy / divisor
+        if dims != tuple(range(len(dims))):  # in front they need not be there
+            g = self.widen(g)
+        return g if g._buffer.shape == shape else Expand.apply(g, size=shape)
 
 
 class Amax(Reduction):

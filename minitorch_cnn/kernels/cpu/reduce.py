@@ -12,6 +12,8 @@ PIECE = 16384
 """Elements that one task sums."""
 COLUMNS = 512
 """Columns summed side by side: their running totals stay in the first-level cache."""
+TASKS = 8
+"""So many occupy all threads of most machines: then columns are not cut into pieces."""
 
 
 @driver
@@ -21,29 +23,44 @@ def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
         on_host()
         np.add.reduce(x, axis=dims, dtype=y.dtype, out=y.reshape(_kept(x, dims)))
         return
-    groups = _groups(x.shape, dims)
-    if groups is None:
+    plan = _plan(x.shape, dims)
+    if plan is None:
         on_host()
         kept = [d for d in range(x.ndim) if d not in dims]
         x = np.ascontiguousarray(x.transpose(*kept, *dims))
-        groups = y.size, 1, 1, x.size // max(y.size, 1)
+        plan = _rows(y.size, 1, 1, x.size // max(y.size, 1))
+    summing, shape, totals, outputs = plan
+    summing(x.reshape(shape), np.empty(totals), y.reshape(outputs), float(divisor))
+
+
+Plan = tuple[Any, tuple[int, ...], tuple[int, ...], tuple[int, int]]
+"""A kernel, and the shapes in which it sees x, its totals and y."""
+
+
+@functools.cache
+def _plan(shape: tuple[int, ...], dims: tuple[int, ...]) -> Plan | None:
+    groups = groups_of(shape, dims)
+    if groups is None:
+        return None
     outer, summed, columns, inner = groups
-    if inner == 1 < columns:
-        pieces = -(-summed * min(columns, COLUMNS) // PIECE)
-        totals = np.empty((outer, pieces, columns))
-        x, y = x.reshape(outer, summed, columns), y.reshape(outer, columns)
-        _sum_columns(x, totals, y, float(divisor))
-    else:
-        totals = np.empty((outer, summed, columns, -(-inner // PIECE)))
-        _sum_rows(x.reshape(groups), totals, y.reshape(outer, columns), float(divisor))
+    if inner != 1 or columns == 1:
+        return _rows(*groups)
+    pieces = -(-summed * min(columns, COLUMNS) // PIECE)
+    if outer * -(-columns // COLUMNS) >= TASKS:
+        pieces = min(pieces, 1)
+    return _sum_columns, (outer, summed, columns), (outer, pieces, columns), (outer, columns)
+
+
+def _rows(outer: int, summed: int, columns: int, inner: int) -> Plan:
+    shape = (outer, summed, columns, inner)
+    return _sum_rows, shape, (outer, summed, columns, -(-inner // PIECE)), (outer, columns)
 
 
 def _kept(x: Any, dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([n for d, n in enumerate(x.shape) if d not in dims])
 
 
-@functools.cache
-def _groups(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+def groups_of(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """The shape (kept, summed, kept, summed) of x when like neighbours are joined, if it has one.
 
     What is summed in one stretch comes last.
@@ -63,45 +80,91 @@ def _groups(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int, in
     return groups[0], groups[1], groups[2], groups[3]
 
 
-@kernel(work=lambda x, totals, y, divisor: x.size)
+@kernel(work=lambda x, totals, y, divisor: 2 * x.size)
 def _sum_rows(x, totals, y, divisor):
     """y[i,j] = sum_{k,l} x[i,k,j,l] / divisor, by way of the totals of pieces of every row"""
     outer, summed, columns, inner = x.shape
     pieces = totals.shape[3]
     rows, parts = x.reshape(outer * summed * columns, inner), totals.reshape(-1)
-    for task in prange(parts.size):
-        row = task // pieces
-        start = (task - row * pieces) * PIECE
-        piece = rows[row][start : min(start + PIECE, inner)]
+    every = y.reshape(-1)
+    if pieces == 1:
+        some = max(PIECE // inner, 1)
+        for task in prange((rows.shape[0] + some - 1) // some):
+            first = np.int64(task) * some
+            row_totals(rows, first, min(first + some, rows.shape[0]), parts)
+            if summed == 1:
+                divide(parts, divisor, first, min(first + some, rows.shape[0]), every)
+    else:
+        for task in prange(parts.size):
+            row = np.int64(task) // pieces
+            parts[task] = piece_total(rows, row, (np.int64(task) - row * pieces) * PIECE)
+    if parts.size == 0:
+        for i in range(every.size):
+            every[i] = 0.0 / divisor
+    elif pieces != 1 or summed != 1:
+        for i in range(outer):
+            join(totals[i], y[i], divisor)
+
+
+@inner
+def row_totals(rows, first, last, totals):
+    """totals[r] = the sum of row r for first <= r < last"""
+    for r in range(first, last):
+        row, total = rows[r], 0.0
+        for i in range(row.size):
+            total += row[i]
+        totals[r] = total
+
+
+@inner
+def piece_total(rows, row, start):
+    """The sum of a piece of a row"""
+    piece, total = rows[row][start : start + PIECE], 0.0
+    for i in range(piece.size):
+        total += piece[i]
+    return total
+
+
+@inner
+def divide(totals, divisor, first, last, y):
+    """y[r] = totals[r] / divisor for first <= r < last"""
+    some, out = totals[first:last], y[first:last]
+    for r in range(out.size):
+        out[r] = some[r] / divisor
+
+
+@inner
+def join(totals, y, divisor):
+    """y[j] = sum_{k,piece} totals[k,j,piece] / divisor; of the totals the first are overwritten"""
+    summed, columns, pieces = totals.shape
+    for j in range(columns):
         total = 0.0
-        for i in range(piece.size):
-            total += piece[i]
-        parts[task] = total
-    for i in range(outer):
+        for piece in range(pieces):
+            total += totals[0, j, piece]
+        totals[0, j, 0] = total
+    for k in range(1, summed):
         for j in range(columns):
             total = 0.0
-            for k in range(summed):
-                for piece in range(pieces):
-                    total += totals[i, k, j, piece]
-            y[i, j] = total / divisor
+            for piece in range(pieces):
+                total += totals[k, j, piece]
+            totals[0, j, 0] += total
+    for j in range(columns):
+        y[j] = totals[0, j, 0] / divisor
 
 
-@kernel(work=lambda x, totals, y, divisor: x.size)
+@kernel(work=lambda x, totals, y, divisor: 2 * x.size)
 def _sum_columns(x, totals, y, divisor):
     """y[i,j] = sum_k x[i,k,j] / divisor, by way of the totals of pieces of every column"""
     outer, summed, columns = x.shape
-    pieces, blocks = totals.shape[1], -(-columns // COLUMNS)
-    length = -(-summed // max(pieces, 1))
+    pieces, blocks = totals.shape[1], (columns + COLUMNS - 1) // COLUMNS
+    length = (summed + pieces - 1) // max(pieces, 1)
     for task in prange(outer * pieces * blocks):
-        i, rest = task // (pieces * blocks), task % (pieces * blocks)
-        piece, first = rest // blocks, rest % blocks * COLUMNS
-        last = min(first + COLUMNS, columns)
-        total = totals[i, piece][first:last]
-        add_columns(x[i][piece * length : (piece + 1) * length], first, total)
+        i, rest = divmod(np.int64(task), pieces * blocks)
+        piece, block = divmod(rest, blocks)
+        column_totals(x, i, piece * length, length, block * COLUMNS, totals[i, piece])
         if pieces == 1:
-            out = y[i][first:last]
-            for j in range(out.size):
-                out[j] = total[j] / divisor
+            last = min((block + 1) * COLUMNS, columns)
+            divide(totals[i, 0], divisor, block * COLUMNS, last, y[i])
     if pieces != 1:
         for i in range(outer):
             for j in range(columns):
@@ -112,18 +175,20 @@ def _sum_columns(x, totals, y, divisor):
 
 
 @inner
-def add_columns(x, first, y):
-    """y[j] = sum_k x[k,first+j], of four rows at a time"""
-    last, fours = first + y.size, x.shape[0] // 4
+def column_totals(x, i, start, length, first, totals):
+    """totals[j] = sum_k x[i,k,j] over start <= k < start + length, of COLUMNS from the first on; of
+    four rows at a time"""
+    rows, last = x[i][start : start + length], min(first + COLUMNS, x.shape[2])
+    y, fours = totals[first:last], rows.shape[0] // 4
     for j in range(y.size):
         y[j] = 0.0
     for k in range(fours):
-        a, b = x[4 * k][first:last], x[4 * k + 1][first:last]
-        c, d = x[4 * k + 2][first:last], x[4 * k + 3][first:last]
+        a, b = rows[4 * k][first:last], rows[4 * k + 1][first:last]
+        c, d = rows[4 * k + 2][first:last], rows[4 * k + 3][first:last]
         for j in range(y.size):
             y[j] += (np.float64(a[j]) + b[j]) + (np.float64(c[j]) + d[j])
-    for k in range(4 * fours, x.shape[0]):
-        a = x[k][first:last]
+    for k in range(4 * fours, rows.shape[0]):
+        a = rows[k][first:last]
         for j in range(y.size):
             y[j] += a[j]
 
