@@ -491,6 +491,8 @@ def _adaptive_avg_pool(name: str, dims: int, input: Tensor, output_size: Any) ->
 
 def _wanted(name: str, dims: int, x: Tensor, output_size: Any) -> Pair:
     """The output's height and width; for images None keeps one."""
+    if type(output_size) is int and output_size >= 0:
+        return (1 if dims == 1 else output_size), output_size
     given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * dims
     if len(given) != dims:
         wanted = "two output sizes" if dims == 2 else "an output size"

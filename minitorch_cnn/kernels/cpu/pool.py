@@ -8,10 +8,14 @@ float64: a window may be a whole plane.
 
 import numpy as np
 
-from ..jit import allocating, driver, inner, kernel, prange
-from ..workspace import shaped_workspace
+from ..jit import allocating, driver, inner, kernel, prange, threads_for
+from ..tasks import task_kernel
+from ..workspace import shaped_workspace, workspace
 from .pool_pairs import max_pool_pairs
+from .reduce import sum
+from .simd import VECTOR_BYTES, lanes, largest_of_every_second, largest_side_by_side
 
+BLOCK = 16384  # elements of a task
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
 
 
@@ -22,6 +26,12 @@ def max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
         code = shaped_workspace("code", y.shape, np.dtype(np.uint8))
         max_pool_pairs(x, y, code, False)
         _pair_indices(code, indices, x.shape[3])
+    elif dilation == (1, 1) and stride[1] in (1, 2):
+        rows, columns = _seen(x.shape, y.shape, kernel_size, stride, padding)
+        # To compare costs some times as much as to multiply and add; the copy counts too.
+        threads = threads_for(4 * (y.size * kernel_size[0] * kernel_size[1] + x.size))
+        seen = workspace("windows", threads, rows * (columns + 2 * VECTOR_BYTES // 4), x.dtype)
+        _max_of_windows(threads, x, y, indices, seen, rows, kernel_size, stride, padding)
     else:
         _max_pool2d(x, y, indices, kernel_size, stride, padding, dilation)
 
@@ -30,6 +40,75 @@ def _in_pairs(x_shape, kernel_size, stride, padding, dilation):
     """Whether the windows are pairs of rows and of columns, and no column is left over."""
     twos = kernel_size == (2, 2) and stride == (2, 2)
     return twos and padding == (0, 0) and dilation == (1, 1) and x_shape[3] % 2 == 0
+
+
+def _seen(x_shape, y_shape, kernel_size, stride, padding):
+    """Rows and columns of a plane with as much padding as windows see, and all of itself."""
+    sides = zip(x_shape[2:], y_shape[2:], kernel_size, stride, padding)
+    return [max((m - 1) * s + k, n + p) for n, m, k, s, p in sides]
+
+
+@task_kernel
+def _max_of_windows(thread, threads, x, y, indices, memories, high, kernel_size, stride, padding):
+    """max_pool2d for one thread, of windows without gaps whose columns are one or two apart
+
+    A plane is first copied to where its padding is -inf. Every window has an element of it.
+    """
+    planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
+    oh, ow = y.shape[2], y.shape[3]
+    vector, seen = lanes(x), memories[thread]
+    wide = seen.size // high
+    xs, ys, places = x.reshape(-1), y.reshape(-1), indices.reshape(-1)
+    for i in range(seen.size):
+        seen[i] = -np.inf
+    # Where windows of a row have their first element; and, of windows too few for a vector, what
+    # was found.
+    firsts = np.empty(max(ow, vector), np.int32)
+    few, few_places = np.empty(vector, x.dtype), np.empty(vector, np.int64)
+    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+        for r in range(height):
+            start = (plane * height + r) * width
+            copy_row(xs[start : start + width], seen[(r + padding[0]) * wide + padding[1] :])
+        for i in range(oh):
+            above = max(padding[0] - i * stride[0], 0) * width
+            for j in range(firsts.size):
+                firsts[j] = above + max(padding[1] - j * stride[1], 0)
+            corner = (i * stride[0] - padding[0]) * width - padding[1]
+            row, to = i * stride[0] * wide, (plane * oh + i) * ow
+            for j in range(0, ow, vector):
+                k = max(min(j, ow - vector), 0)
+                at, start = row + k * stride[1], corner + k * stride[1]
+                if ow >= vector:
+                    largest(
+                        seen, at, wide, kernel_size, stride[1], ys, to + k, places, to + k,
+                        start, width, firsts, k,
+                    )  # fmt: skip
+                else:
+                    largest(
+                        seen, at, wide, kernel_size, stride[1], few, 0, few_places, 0,
+                        start, width, firsts, k,
+                    )  # fmt: skip
+                    for q in range(ow):
+                        ys[to + q], places[to + q] = few[q], few_places[q]
+
+
+@inner
+def copy_row(x, y):
+    """y[i] = x[i], as far as x goes"""
+    for i in range(x.size):
+        y[i] = x[i]
+
+
+@inner
+def largest(x, i, width, kernel_size, step, y, k, indices, m, start, line, firsts, j):
+    """The largest of each of a vector of windows, and where they are"""
+    rows, columns = kernel_size
+    if step == 1:
+        largest_side_by_side(x, i, width, rows, columns, y, k, indices, m, start, line, firsts, j)
+    else:
+        largest_of_every_second(
+            x, i, width, rows, columns, y, k, indices, m, start, line, firsts, j
+        )
 
 
 @kernel(work=lambda code, indices, width: code.size)
@@ -120,78 +199,119 @@ def max_pool2d_gather(x, indices, y):
             y[plane, j] = x[plane, index] if index >= 0 else 0
 
 
-@kernel(work=lambda x, y, kernel_size, *_: x.size + y.size * kernel_size[1])
+@kernel(work=lambda x, y, kernel_size, *_: 4 * (x.size + y.size * kernel_size[1]))
 def avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad, divisor_override):
     """y[n,c,i,j] = sum over the window of x[n,c] / divisor"""
-    height, width = x.shape[2:]
     x, y = _planes(x), _planes(y)
+    counts = np.empty(y.shape[2])
+    _counts(counts, x.shape[2], kernel_size[1], stride[1], padding[1], count_include_pad)
     for plane in prange(x.shape[0]):
-        sums, down = np.empty(y.shape[2]), np.empty(width)
-        columns = np.empty(y.shape[2])
-        _counts(columns, width, kernel_size[1], stride[1], padding[1], count_include_pad)
-        for i in range(y.shape[1]):
-            r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
+        sums, down = np.empty(y.shape[2]), np.empty(x.shape[2])
+        _average(
+            x, y, plane, kernel_size, stride, padding, count_include_pad, divisor_override,
+            counts, sums, down,
+        )  # fmt: skip
+
+
+@inner
+def _average(
+    x, y, plane, kernel_size, stride, padding, count_include_pad, divisor_override,
+    columns, sums, down,
+):  # fmt: skip
+    """avg_pool2d of a plane"""
+    height, width = x.shape[1:]
+    for i in range(y.shape[1]):
+        r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
+        for s in range(down.size):
+            down[s] = 0
+        for r in range(r0, r1):
+            row = x[plane, r]
             for s in range(down.size):
-                down[s] = 0
-            for r in range(r0, r1):
-                row = x[plane, r]
-                for s in range(down.size):
-                    down[s] += row[s]
-            for j in range(sums.size):
-                sums[j] = 0
-            for v in range(kernel_size[1]):
-                a, b = _inside(v - padding[1], width, stride[1], sums.size)
-                if a < b:
-                    taps, some = down[a * stride[1] + v - padding[1] :], sums[a:b]
-                    if stride[1] == 2:
-                        for j in range(some.size):
-                            some[j] += taps[2 * j]
-                    else:
-                        for j in range(some.size):
-                            some[j] += taps[stride[1] * j]
-            rows = rows if count_include_pad else max(r1 - r0, 1)
-            row = y[plane, i]
+                down[s] += row[s]
+        for j in range(sums.size):
+            sums[j] = 0
+        for v in range(kernel_size[1]):
+            a, b = _inside(v - padding[1], width, stride[1], sums.size)
+            if a < b:
+                taps, some = down[a * stride[1] + v - padding[1] :], sums[a:b]
+                if stride[1] == 2:
+                    for j in range(some.size):
+                        some[j] += taps[2 * j]
+                else:
+                    for j in range(some.size):
+                        some[j] += taps[stride[1] * j]
+        rows = rows if count_include_pad else max(r1 - r0, 1)
+        row = y[plane, i]
+        if divisor_override:
             for j in range(row.size):
-                row[j] = sums[j] / (divisor_override or rows * columns[j])
+                row[j] = sums[j] / divisor_override
+        else:
+            for j in range(row.size):
+                row[j] = sums[j] / (rows * columns[j])
 
 
-@kernel(work=lambda gy, gx, kernel_size, *_: gx.size + gy.size * kernel_size[1])
+@kernel(work=lambda gy, gx, kernel_size, *_: 4 * (gx.size + gy.size * kernel_size[1]))
 def avg_pool2d_grad(gy, gx, kernel_size, stride, padding, count_include_pad, divisor_override):
     """gx[n,c,r,s] = sum of gy[n,c,i,j] / divisor over the windows that hold r, s"""
-    height, width = gx.shape[2:]
     gx, gy = _planes(gx), _planes(gy)
+    counts = np.empty(gy.shape[2])
+    _counts(counts, gx.shape[2], kernel_size[1], stride[1], padding[1], count_include_pad)
     for plane in prange(gx.shape[0]):
-        _clear(gx[plane])
-        shares, along = np.empty(gy.shape[2], gx.dtype), np.empty(width, gx.dtype)
-        columns = np.empty(gy.shape[2])
-        _counts(columns, width, kernel_size[1], stride[1], padding[1], count_include_pad)
-        for i in range(gy.shape[1]):
-            r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
-            rows = rows if count_include_pad else max(r1 - r0, 1)
-            row = gy[plane, i]
+        shares, along = np.empty(gy.shape[2], gx.dtype), np.empty(gx.shape[2], gx.dtype)
+        _average_grad(
+            gy, gx, plane, kernel_size, stride, padding, count_include_pad, divisor_override,
+            counts, shares, along,
+        )  # fmt: skip
+
+
+@inner
+def _average_grad(
+    gy, gx, plane, kernel_size, stride, padding, count_include_pad, divisor_override,
+    columns, shares, along,
+):  # fmt: skip
+    """avg_pool2d_grad of a plane"""
+    height, width = gx.shape[1:]
+    _clear(gx[plane])
+    for i in range(gy.shape[1]):
+        r0, r1, rows = _window(i, height, kernel_size[0], stride[0], padding[0])
+        rows = rows if count_include_pad else max(r1 - r0, 1)
+        row = gy[plane, i]
+        if divisor_override:
             for j in range(row.size):
-                shares[j] = row[j] / (divisor_override or rows * columns[j])
+                shares[j] = row[j] / divisor_override
+        else:
+            for j in range(row.size):
+                shares[j] = row[j] / (rows * columns[j])
+        for s in range(along.size):
+            along[s] = 0
+        for v in range(kernel_size[1]):
+            a, b = _inside(v - padding[1], width, stride[1], shares.size)
+            if a < b:
+                taps, some = along[a * stride[1] + v - padding[1] :], shares[a:b]
+                if stride[1] == 1:
+                    for j in range(some.size):
+                        taps[j] += some[j]
+                else:
+                    for j in range(some.size):
+                        taps[stride[1] * j] += some[j]
+        for r in range(r0, r1):
+            row = gx[plane, r]
             for s in range(along.size):
-                along[s] = 0
-            for v in range(kernel_size[1]):
-                a, b = _inside(v - padding[1], width, stride[1], shares.size)
-                if a < b:
-                    taps, some = along[a * stride[1] + v - padding[1] :], shares[a:b]
-                    if stride[1] == 1:
-                        for j in range(some.size):
-                            taps[j] += some[j]
-                    else:
-                        for j in range(some.size):
-                            taps[stride[1] * j] += some[j]
-            for r in range(r0, r1):
-                row = gx[plane, r]
-                for s in range(along.size):
-                    row[s] += along[s]
+                row[s] += along[s]
+
+
+@driver
+def adaptive_avg_pool2d(x, y):
+    """y[n,c,i,j] = mean of x[n,c,r,s] for floor(i*h/oh) <= r < ceil((i+1)*h/oh), s alike"""
+    if y.shape[2:] == (1, 1):
+        sum(x, y, (2, 3), x.shape[2] * x.shape[3])
+    else:
+        _adaptive_avg_pool2d(x, y)
 
 
 @kernel(work=lambda x, y: x.size)
-def adaptive_avg_pool2d(x, y):
-    """y[n,c,i,j] = mean of x[n,c,r,s] for floor(i*h/oh) <= r < ceil((i+1)*h/oh), s alike"""
+def _adaptive_avg_pool2d(x, y):
+    """adaptive_avg_pool2d of any windows"""
     height, width = x.shape[2:]
     oh, ow = y.shape[2:]
     x, y = _planes(x), _planes(y)
@@ -203,9 +323,36 @@ def adaptive_avg_pool2d(x, y):
                 y[plane, i, j] = _sum(x, plane, r0, r1, s0, s1) / ((r1 - r0) * (s1 - s0))
 
 
-@kernel(work=lambda gy, gx: gx.size)
+@driver
 def adaptive_avg_pool2d_grad(gy, gx):
     """gx[n,c,r,s] = sum of gy[n,c,i,j] / (window's size) over the windows that hold r, s"""
+    if gy.shape[2:] == (1, 1):
+        _mean_grad(gy.reshape(-1), gx.reshape(gy.size, gx.shape[2] * gx.shape[3]))
+    else:
+        _adaptive_avg_pool2d_grad(gy, gx)
+
+
+@kernel(work=lambda gy, gx: 4 * gx.size)
+def _mean_grad(gy, gx):
+    """gx[i,j] = gy[i] / n for j < n"""
+    some = max(BLOCK // max(gx.shape[1], 1), 1)
+    for task in prange((gy.size + some - 1) // some):
+        first = np.int64(task) * some
+        fill_rows(gy, gx, first, min(first + some, gy.size))
+
+
+@inner
+def fill_rows(gy, gx, first, last):
+    """_mean_grad for first <= i < last"""
+    for i in range(first, last):
+        row, value = gx[i], gx.dtype.type(gy[i] / gx.shape[1])
+        for j in range(row.size):
+            row[j] = value
+
+
+@kernel(work=lambda gy, gx: gx.size)
+def _adaptive_avg_pool2d_grad(gy, gx):
+    """adaptive_avg_pool2d_grad of any windows"""
     height, width = gx.shape[2:]
     oh, ow = gy.shape[2:]
     gx, gy = _planes(gx), _planes(gy)
