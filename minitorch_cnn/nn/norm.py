@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ..device import Device
 from ..dtypes import DType, int64
 from ..ops.creation import empty, tensor
+from ..ops.norm import count_batch
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -124,7 +125,7 @@ class _BatchNorm(_RunningNorm):
         momentum = 0.0 if self.momentum is None else self.momentum
         tracking = self.training and self.track_running_stats
         if tracking and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+            count_batch(self.num_batches_tracked)
             if self.momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked)
         known = not self.training or self.track_running_stats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..autograd import grad
 from ..autograd.graph import GradMode
 from ..autograd.op import Op, Result
-from ..device import launch
+from ..device import Device, launch
 from ..tensor import Size, Tensor
 from .matmul import require_floating
 from .pool import avg_pool2d
@@ -138,6 +139,20 @@ def _as_input(t: Tensor) -> Tensor:
     """The tensor under a node of its own, at which a local gradient ends: its history may lead on
     to another of the inputs, a path that is not the formula's."""
     return reshape(t, t.shape) if t.requires_grad else t.detach().requires_grad_()
+
+
+def count_batch(count: Tensor) -> None:
+    """count += 1, for a count of batches that has no gradient"""
+    launch(count.device, "elementwise.add", count._buffer, _one(count.device), count._buffer)
+    count._bump()
+
+
+@functools.cache
+def _one(device: Device) -> Any:
+    """The number 1 on a device."""
+    buffer = device.empty((), np.dtype(np.int64))
+    launch(device, "shape.fill", buffer, 1)
+    return buffer
 
 
 def batch_norm(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..drivers import repeating_driver
+from ..drivers import driver, repeating_driver
 from ..jit import inner, kernel, threads_for
 from ..tasks import task_kernel
 
@@ -19,20 +19,27 @@ TASK = 16384
 """Elements of a task, about."""
 
 
-@repeating_driver
+@driver
 def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by channel"""
-    batch, channels, size = shape = _by_channel(x)
-    if size == 1:
-        sums = np.empty((1, 3, channels))
-        x, y = x.reshape(batch, channels), y.reshape(batch, channels)
-        _batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps)
+    channels = x.shape[1]
+    if x.size == x.shape[0] * channels:
+        flat = x.shape[0], channels
+        x, y = x.reshape(flat), y.reshape(flat)
+        _batch_norm_columns(x, weight, bias, y, mean, invstd, np.empty((1, 3, channels)), eps)
     else:
-        x, y = x.reshape(shape), y.reshape(shape)
-        threads, sums, cut = threads_for(3 * x.size), *_cut(*shape)
-        _moments(threads, x, sums, *cut)
-        _statistics(x, weight, bias, mean, invstd, sums, eps)
-        _normalise(threads, x, mean, sums, y, *cut)
+        _batch_norm(x, weight, bias, y, mean, invstd, eps)
+
+
+@repeating_driver
+def _batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
+    """batch_norm of more than one element a channel"""
+    shape = _by_channel(x)
+    x, y = x.reshape(shape), y.reshape(shape)
+    threads, sums, cut = threads_for(3 * x.size), *_cut(*shape)
+    _moments(threads, x, sums, *cut)
+    _statistics(x, weight, bias, mean, invstd, sums, eps)
+    _normalise(threads, x, mean, sums, y, *cut)
 
 
 @repeating_driver
@@ -98,6 +105,12 @@ def _cut(batch: int, channels: int, size: int) -> tuple[Any, tuple[int, int]]:
 @task_kernel
 def _moments(thread, threads, x, sums, length, width):
     """Of a task, sums[piece,0,c] = sum d, sums[piece,1,c] = sum d^2, d = x[n,c,s] - x[0,c,0]"""
+    moments(thread, threads, x, sums, length, width)
+
+
+@inner
+def moments(thread, threads, x, sums, length, width):
+    """_moments for one thread"""
     channels = x.shape[1]
     blocks = -(-channels // width)
     tasks = sums.shape[0] * blocks
@@ -129,6 +142,12 @@ def _statistics(x, weight, bias, mean, invstd, sums, eps):
 @task_kernel
 def _normalise(thread, threads, x, mean, factors, y, length, width):
     """y[n,c,s] = (x[n,c,s] - mean[c]) scale[c] + shift[c]; scale and shift are factors[0]"""
+    normalise(thread, threads, x, mean, factors, y, length, width)
+
+
+@inner
+def normalise(thread, threads, x, mean, factors, y, length, width):
+    """_normalise for one thread"""
     channels = x.shape[1]
     blocks, real = -(-channels // width), y.dtype.type
     tasks = -(-x.shape[0] // length) * blocks
@@ -146,6 +165,12 @@ def _normalise(thread, threads, x, mean, factors, y, length, width):
 @kernel()
 def _batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps):
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by column"""
+    batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps)
+
+
+@inner
+def batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps):
+    """_batch_norm_columns"""
     origin, total, squares = x[0], sums[0, 0], sums[0, 1]
     for c in range(origin.size):
         total[c] = squares[c] = 0.0
@@ -205,6 +230,12 @@ def statistics(origin, c, weight, bias, mean, invstd, sums, count, eps):
 @task_kernel
 def _products(thread, threads, gy, x, mean, sums, length, width):
     """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean)"""
+    products(thread, threads, gy, x, mean, sums, length, width)
+
+
+@inner
+def products(thread, threads, gy, x, mean, sums, length, width):
+    """_products for one thread"""
     channels = x.shape[1]
     blocks = -(-channels // width)
     tasks = sums.shape[0] * blocks
@@ -234,6 +265,12 @@ def _factors(weight, invstd, gweight, gbias, sums, count):
 @task_kernel
 def _through_statistics(thread, threads, gy, x, mean, factors, gx, length, width):
     """gx = gy scale - (x - mean) slope - level; these are factors[0]"""
+    through_statistics(thread, threads, gy, x, mean, factors, gx, length, width)
+
+
+@inner
+def through_statistics(thread, threads, gy, x, mean, factors, gx, length, width):
+    """_through_statistics for one thread"""
     channels = x.shape[1]
     blocks, real = -(-channels // width), gx.dtype.type
     tasks = -(-x.shape[0] // length) * blocks
@@ -253,6 +290,12 @@ def _through_statistics(thread, threads, gy, x, mean, factors, gx, length, width
 @task_kernel
 def _scaled(thread, threads, gy, factors, gx, length, width):
     """gx = gy scale, which is factors[0,0]"""
+    scaled(thread, threads, gy, factors, gx, length, width)
+
+
+@inner
+def scaled(thread, threads, gy, factors, gx, length, width):
+    """_scaled for one thread"""
     channels = gy.shape[1]
     blocks = -(-channels // width)
     tasks = -(-gy.shape[0] // length) * blocks
@@ -269,6 +312,12 @@ def _scaled(thread, threads, gy, factors, gx, length, width):
 @kernel()
 def _batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training):
     """gx = weight*invstd*(gy - mean(gy) - z*mean(gy*z)), gweight = sum gy*z, z = (x-mean)*invstd"""
+    batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training)
+
+
+@inner
+def batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training):
+    """_batch_norm_grad_columns"""
     total, product = sums[0, 0], sums[0, 1]
     for c in range(total.size):
         total[c] = product[c] = 0.0
