@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn.device import launch
+from minitorch_cnn.kernels.cpu.elementwise import LARGE
 from minitorch_cnn.utils.data import SampleStreams
 from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
 from minitorch_cnn.vision.transforms.compose import apply_all
@@ -53,6 +54,7 @@ def run_all():
     """All calls below."""
     table()
     activations()
+    arithmetic()
     drawn(30, convs(3, 20, 20, 2), st.sampled_from(DTYPES), st.integers(0, 99))(convolution)()
     for x, w, options in CONVS:
         for dtype in DTYPES:
@@ -98,6 +100,17 @@ def activations():
         for dtype in DTYPES:
             for n in LENGTHS:
                 backward(function(leaf((n,), dtype)))
+
+
+def arithmetic():
+    """Of more elements than NumPy computes with."""
+    for dtype in DTYPES:
+        x, y = (leaf((LARGE + n,), dtype).detach() for n in (5, 5))
+        for function in (mt.add, mt.sub, mt.mul):
+            function(x, y)
+        x.clone()
+        for repeated in (x[:1].expand(LARGE), x[: LARGE // 2].expand(2, -1)):
+            repeated.clone()
 
 
 def convolution(config, dtype, seed):
@@ -171,6 +184,7 @@ def normalisations_and_losses():
             labels = mt.tensor([0, n - 1, n // 2])
             backward(F.cross_entropy(x, labels))
             backward(mt.softmax(x, 1))
+            backward(mt.log_softmax(x, 1))
             backward(mt.softmax(leaf((2, n, 3), dtype), 1))
             backward(mt.log_softmax(leaf((2, n, 3), dtype), 1))
             backward(F.nll_loss(leaf((2, n, 3), dtype), mt.zeros(2, 3).long(), reduction="none"))

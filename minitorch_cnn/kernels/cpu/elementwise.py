@@ -1,6 +1,8 @@
 """Arithmetic, comparisons and elementary functions, element by element with broadcasting.
 
-These are NumPy's ufuncs: vectorised, at home with any strides, and ready without compilation.
+These are NumPy's ufuncs: vectorised, at home with any strides, and ready without compilation. They
+run on one thread; so for sums, differences and products of many elements there are kernels, in
+`large`, which is imported when it is needed.
 """
 
 import contextvars
@@ -9,6 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from ..drivers import driver, on_host
+
+LARGE = 1 << 17
+"""Elements from which a second thread is worth waking."""
 
 
 class _Quiet(threading.local):
@@ -34,9 +41,36 @@ def _elementwise(ufunc: Any) -> Callable[..., None]:
     return run
 
 
-add = _elementwise(np.add)
-sub = _elementwise(np.subtract)
-mul = _elementwise(np.multiply)
+def _arithmetic(ufunc: Any, name: str) -> Callable[..., None]:
+    def run(a: Any, b: Any, y: Any) -> None:
+        if y.size >= LARGE and in_step(a, y) and in_step(b, y):
+            from . import large
+
+            getattr(large, name)(a, b, y)
+        else:
+            on_host()
+            quiet.run(ufunc, a, b, y)
+
+    run.__name__ = ufunc.__name__
+    return driver(run)
+
+
+def in_step(x: Any, y: Any) -> bool:
+    """Whether x and y are floats of one type and shape without gaps, and no element of y lies where
+    another element of x does."""
+    return (
+        x.shape == y.shape
+        and x.dtype == y.dtype
+        and x.dtype.kind == "f"
+        and x.flags.c_contiguous
+        and y.flags.c_contiguous
+        and (not np.may_share_memory(x, y) or x.ctypes.data == y.ctypes.data)
+    )
+
+
+add = _arithmetic(np.add, "add")
+sub = _arithmetic(np.subtract, "sub")
+mul = _arithmetic(np.multiply, "mul")
 div = _elementwise(np.true_divide)
 
 eq = _elementwise(np.equal)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..drivers import driver, noting, on_host
-from .elementwise import quiet
+from .elementwise import LARGE, quiet
 
 
 @driver
@@ -25,8 +25,15 @@ def fill(y: Any, value: Any) -> None:
         y.fill(value)
 
 
+@driver
 def copy(x: Any, y: Any) -> None:
     """y = x, broadcast and cast to y's type"""
+    if y.size >= LARGE:
+        from . import large
+
+        if large.copied(x, y):
+            return
+    on_host()
     if x.dtype == y.dtype:
         np.copyto(y, x)
     else:
