@@ -24,8 +24,8 @@ import numpy as np
 FRAMEWORKS = {"minitorch_cnn": "ours", "torch": "PyTorch"}
 
 
-def resnet18(torch: Any) -> Any:
-    """The network of He et al., Deep residual learning for image recognition (2015)."""
+def residual_blocks(torch: Any, inputs: int, stages: Sequence[tuple[int, int]]) -> list[Any]:
+    """Blocks of two convolutions and a shortcut, of so many channels and with such strides."""
     nn, functional = torch.nn, torch.nn.functional
 
     class Block(nn.Module):  # type: ignore[name-defined,misc]
@@ -47,16 +47,22 @@ def resnet18(torch: Any) -> Any:
             return functional.relu(y + (x if self.downsample is None else self.downsample(x)))
 
     blocks = []
-    inputs = 64
-    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
+    for outputs, stride in stages:
+        blocks.append(Block(inputs, outputs, stride))
         inputs = outputs
+    return blocks
+
+
+def resnet18(torch: Any) -> Any:
+    """The network of He et al., Deep residual learning for image recognition (2015)."""
+    nn = torch.nn
+    widths = (64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)
     return nn.Sequential(
         nn.Conv2d(3, 64, 7, 2, 3, bias=False),
         nn.BatchNorm2d(64),
         nn.ReLU(),
         nn.MaxPool2d(3, 2, 1),
-        *blocks,
+        *residual_blocks(torch, 64, widths),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(512, 1000),

@@ -1,8 +1,15 @@
 """One training step of the notebook's network: forward, backward and Adam; eager and compiled.
 
-    python -m bench.train_step [--batches 4 64 256] [--quick]
+    python -m bench.train_step [--batches 4 64 256] [--net notebook|other|resnet20] [--quick]
+        [--against-compiled] [--replays 100000]
+    python -m bench.train_step --net resnet20 --batches 128 --rounds 3
 
 Both start from equal weights. The losses of the first steps must agree before a time is believed.
+`other` is a network with other channels and kernel sizes, batch norm and average pooling;
+`resnet20` that of He et al. for images of 32 x 32, but that convolutions lead past narrower blocks.
+It is trained by SGD with momentum.
+PyTorch's steps are eager, or by `torch.compile` with `--against-compiled`, which takes a compiler
+for C++. `--replays` asks instead by how much a process grows that repeats a compiled step so often.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,9 +28,49 @@ from minitorch_cnn.device import observe
 
 from . import harness
 from .harness import Comparison
+from .memory import residual_blocks
 
-# Multiply-adds of an image: the first convolution needs no gradient of its input.
-FLOP = 2 * (2 * 28**2 * 3 * 6 * 25 + 3 * 10**2 * 6 * 16 * 25 + 3 * (400 * 120 + 120 * 84 + 84 * 10))
+# Operations of an image: the first convolution needs no gradient of its input.
+FLOP = {
+    "notebook": 2
+    * (2 * 28**2 * 3 * 6 * 25 + 3 * 10**2 * 6 * 16 * 25 + 3 * (400 * 120 + 120 * 84 + 84 * 10)),
+    "other": 2 * (2 * 32**2 * 3 * 8 * 9 + 3 * 12**2 * 8 * 24 * 25 + 3 * (864 * 64 + 64 * 10)),
+    "resnet20": 6 * 40_800_000,
+}
+
+
+def other_network(torch: Any) -> Any:
+    """One with other layers than the notebook's."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(8, 24, 5),
+        nn.BatchNorm2d(24),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(864, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
+
+
+def resnet20(torch: Any) -> Any:
+    """Nine residual blocks."""
+    nn = torch.nn
+    widths = [(16, 1)] * 3 + [(32, 2)] + [(32, 1)] * 2 + [(64, 2)] + [(64, 1)] * 2
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        *residual_blocks(torch, 16, widths),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
 
 
 def network(torch: Any) -> Any:
@@ -55,21 +103,35 @@ def network(torch: Any) -> Any:
     return Net()
 
 
+NETWORKS: dict[str, Callable[[Any], Any]] = {
+    "notebook": network,
+    "other": other_network,
+    "resnet20": resnet20,
+}
+
 # Then the learning rate becomes 0. Once a batch is known by heart its gradients vanish, and moments
 # that decay into denormal numbers have times of their own.
-LEARNT = 10
+LEARNT = 20
 
 
 class Training:
     """A network, its optimizer and a batch; each call trains one step and returns the loss."""
 
     def __init__(
-        self, torch: ModuleType, weights: dict[str, Any], batch: int, compiled: bool = False
+        self,
+        torch: ModuleType,
+        weights: dict[str, Any],
+        batch: int,
+        compiled: bool = False,
+        net: str = "notebook",
     ) -> None:
-        self.net = network(torch)
+        self.net = NETWORKS[net](torch)
         self.net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
         self.criterion = torch.nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=0.001)
+        if net == "resnet20":
+            self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.01, momentum=0.9)
+        else:
+            self.optimizer = torch.optim.Adam(self.net.parameters(), lr=0.001)
         rng = np.random.default_rng(0)
         self.images = torch.from_numpy(rng.standard_normal((batch, 3, 32, 32), np.float32))
         self.labels = torch.from_numpy(rng.integers(0, 10, batch))
@@ -94,19 +156,20 @@ class Training:
 def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
     """Raise AssertionError unless both learn alike."""
     for _ in range(LEARNT):
-        harness.assert_close(ours(), theirs(), 1e-3)
+        np.testing.assert_allclose(harness.array(ours()), harness.array(theirs()), 0, 1e-4)
 
 
-def comparison(batch: int, compiled: bool) -> Comparison:
-    """Training steps on the same images from the same weights; PyTorch's are eager always."""
+def comparison(batch: int, compiled: bool, net: str, against_compiled: bool) -> Comparison:
+    """Training steps on the same images from the same weights."""
     minitorch_cnn.manual_seed(0)
-    weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
-    return Comparison(
-        f"batch {batch}" + ", compiled" * compiled,
-        lambda torch: Training(torch, weights, batch, compiled and torch is minitorch_cnn),
-        flop=batch * FLOP,
-        check=losses_agree,
-    )
+    weights = {k: v.numpy() for k, v in NETWORKS[net](minitorch_cnn).state_dict().items()}
+
+    def make(torch: Any) -> Training:
+        compile_it = compiled if torch is minitorch_cnn else against_compiled
+        return Training(torch, weights, batch, compile_it, net)
+
+    name = f"batch {batch}" + ", compiled" * compiled + ", the other network" * (net == "other")
+    return Comparison(name, make, flop=batch * FLOP[net], check=losses_agree)
 
 
 @contextlib.contextmanager
@@ -185,12 +248,47 @@ def replay_work(rounds: int) -> str:
     return f"Replay of minimal launches: {a_launch:.3f} us a launch, {a_call:.1f} us a call"
 
 
+def resident() -> float:
+    """What this process holds in memory now, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("the system does not say what a process holds")
+
+
+def growth(replays: int) -> str:
+    """By how much the process grows while a compiled step is repeated on ever new batches."""
+    weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
+    training = Training(minitorch_cnn, weights, batch=4, compiled=True)
+    images, labels = training.images, training.labels
+
+    def repeat(times: int) -> None:
+        for _ in range(times):
+            training.images, training.labels = images.clone(), labels.clone()
+            training().item()
+
+    repeat(1000)
+    before = resident()
+    repeat(replays)
+    return f"{replays:,} replayed steps: {before:.1f} MB before, {resident():.1f} MB after"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and print a table."""
     options = harness.parser(__doc__)
     options.add_argument("--batches", type=int, nargs="+", default=[4, 64, 256])
+    options.add_argument("--net", choices=NETWORKS, default="notebook")
+    options.add_argument("--against-compiled", action="store_true", help="PyTorch's compiled step")
+    options.add_argument("--replays", type=int, help="count bytes over so many, and no times")
     args = options.parse_args(argv)
-    rows = [comparison(batch, way) for batch in args.batches for way in (False, True)]
+    if args.replays:
+        print(growth(args.replays))
+        return
+    rows = [
+        comparison(batch, compiled, args.net, args.against_compiled)
+        for batch in args.batches
+        for compiled in (False, True)
+    ]
     harness.report(rows, args)
     print(python_work(20 if args.quick else 500))
     print(replay_work(2 if args.quick else 50))

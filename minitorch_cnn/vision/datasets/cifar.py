@@ -71,10 +71,17 @@ class CIFAR10(VisionDataset):
                 f"found {len(self.classes)}"
             )
         self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
-        records = np.concatenate([_read_records(folder / name, self.labels) for name in names])
-        planes = records[:, len(self.labels) :].reshape(-1, 3, _SIDE, _SIDE)
-        self.data: np.ndarray = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self.targets: list[int] = records[:, len(self.labels) - 1].tolist()
+        files = [folder / name for name in names]
+        total = sum([file.stat().st_size for file in files]) // (len(self.labels) + _PIXELS)
+        self.data: np.ndarray = np.empty((total, _SIDE, _SIDE, 3), np.uint8)
+        self.targets: list[int] = []
+        for file in files:
+            records = _read_records(file, self.labels)
+            start = len(self.targets)
+            self.targets += records[:, len(self.labels) - 1].tolist()
+            _put_channels_last(
+                records[:, len(self.labels) :], self.data[start : start + len(records)]
+            )
 
     def download(self) -> None:
         """Fetch the archive and unpack it, unless the files are there."""
@@ -110,6 +117,16 @@ class CIFAR100(CIFAR10):
     test_list = ("test.bin",)
     meta = "fine_label_names.txt"
     labels = (20, 100)
+
+
+def _put_channels_last(planes: np.ndarray, images: np.ndarray) -> None:
+    """Images (n, height, width, 3) of rows of planes, some at a time: these stay in the cache."""
+    few = 64
+    for i in range(0, len(images), few):
+        given = planes[i : i + few].reshape(-1, 3, _SIDE**2)
+        wanted = images[i : i + few].reshape(-1, _SIDE**2, 3)
+        for channel in range(3):
+            wanted[:, :, channel] = given[:, channel]
 
 
 def _read_records(path: Path, labels: tuple[int, ...]) -> np.ndarray:
