@@ -283,6 +283,24 @@ def test_relu_and_pooling_become_one_launch():
     assert not {"activation.relu", "activation.relu_grad", "pool.max_pool2d"} & {*names}
 
 
+def test_what_counts_batches_does_not_part_a_step():
+    norm = nn.BatchNorm2d(3)
+
+    @mt.compile
+    def step(x):
+        return norm(F.relu(x))
+
+    expected = nn.BatchNorm2d(3)
+    with mt.no_grad():
+        for seed in range(3):
+            x, _ = images(2, seed)
+            same([step(x)], [expected(F.relu(x))])
+    counts = [n.num_batches_tracked for n in (norm, expected)]
+    same([norm.running_var, counts[0]], [expected.running_var, counts[1]])
+    names = [launch.name for launch in plans(step)[0].launches]
+    assert names.index("elementwise.add") < names.index("activation.relu")
+
+
 def test_what_somebody_else_needs_is_not_fused_away():
     def f(x):
         r = F.relu(x)

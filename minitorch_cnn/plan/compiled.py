@@ -29,6 +29,7 @@ from ..memory import LEAST, Foreign, address, part
 from ..printing import aligned
 from ..tensor import Tensor, wrap
 from .fuse import fuse
+from .order import independent_first
 from .recorder import (
     Launch,
     Root,
@@ -63,7 +64,7 @@ class Plan:
         for root in roots:
             if not root.input:
                 root.memory = root.weak()  # what somebody holds stays where it is
-        self.launches = fuse(recorder.launches, roots)
+        self.launches = independent_first(fuse(recorder.launches, roots))
         self.nbytes = lay_out(roots, self.launches)
         """Bytes of the memory that launches pass on to each other."""
 
