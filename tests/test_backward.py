@@ -18,7 +18,7 @@ from minitorch_cnn.plan import backward
 from .rows import ROWS
 from .test_ops import results
 
-STEPS = backward.OFTEN + 3
+STEPS = backward.OFTEN + 2
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ from .recorder import Launch, Root, Slot, StepRecorder, with_arrays
 
 __all__ = ["repeated"]
 
-OFTEN = 8
+OFTEN = 16
 """Walks of a graph, after which it is recorded."""
 
 MOST_GRAPHS = 64
