@@ -248,9 +248,16 @@ def _nonzero(x: Tensor, mask: Tensor, source: int) -> list[Tensor]:
     return [wrap(places, dtypes.int64, cpu) for places in np.nonzero(mask._host())]
 
 
+_BOUNDS = {int, type(None)}
+"""The types of bounds that need no conversion."""
+
+
 @method("__getitem__")
 def getitem(self: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis, a copy for index tensors and masks."""
+    plain = type(index) is slice and index.step is None and self._buffer.ndim
+    if plain and type(index.start) in _BOUNDS and type(index.stop) in _BOUNDS:
+        return Slice.apply(self, index=(index, Ellipsis))
     part, tensors = sliced(self, index)
     return take_at(part, tensors) if tensors else part
 

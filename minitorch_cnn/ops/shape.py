@@ -109,6 +109,8 @@ def dimensions(tensor: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ..
     """Dimensions counted from the front and sorted; all of them for None or none."""
     if dim is None or dim == ():
         return tuple(range(tensor._buffer.ndim))
+    if type(dim) is int and 0 <= dim < tensor._buffer.ndim:
+        return (dim,)
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     found = sorted([dimension(tensor, d) for d in dims])
     if len(set(found)) < len(found):
