@@ -154,9 +154,13 @@ class Training:
 
 
 def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
-    """Raise AssertionError unless both learn alike."""
+    """Raise AssertionError unless both learn alike.
+
+    That is, to 1e-4 of a loss: in batches of 64 PyTorch's in float32 are 1.2e-4 from its own in
+    float64, ours 1.2e-7, and they are some 1.6.
+    """
     for _ in range(LEARNT):
-        np.testing.assert_allclose(harness.array(ours()), harness.array(theirs()), 0, 1e-4)
+        harness.assert_close(ours(), theirs(), 1e-4)
 
 
 def comparison(batch: int, compiled: bool, net: str, against_compiled: bool) -> Comparison:
