@@ -307,6 +307,16 @@ def test_every_path_gives_equal_bits_on_any_number_of_threads(name, dtype):
         assert np.all(np.abs(value - wanted) <= error)
 
 
+def test_what_is_infinite_stays_in_its_window_of_a_depthwise_convolution():
+    config = BY_NAME["depthwise"].conv(np.float32)
+    x, w, b, gy = arrays_of(config, np.float32, True, integers(4))
+    x[0, :, -1, -1] = np.inf
+    found = results([call(*arguments) for arguments in calls(config, x, w, b, gy)])
+    options = config.stride, config.padding, config.dilation, config.groups
+    for value, wanted in zip(found, conv_sums(x, w, b, gy, *options), strict=True):
+        np.testing.assert_array_equal(value, wanted)
+
+
 def test_errors_of_winograds_algorithm_are_as_stated():
     generator = np.random.default_rng(3)
     config = Conv(2, 64, 64, (30, 30), (3, 3), (1, 1), (1, 1), (1, 1), 1)
