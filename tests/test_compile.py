@@ -283,6 +283,46 @@ def test_relu_and_pooling_become_one_launch():
     assert not {"activation.relu", "activation.relu_grad", "pool.max_pool2d"} & {*names}
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_maxima_come_before_relu(inplace):
+    """Of windows that overlap, with ties, NaN, and whole windows at or under 0."""
+    numbers = np.float32([-1, -0.0, 0, 1, 1, np.nan, np.inf, -np.inf])
+
+    def f(x, g):
+        x.requires_grad_(False)
+        w = mt.ones(1, requires_grad=True)
+        h = x * w
+        y = F.max_pool2d(F.relu(h, inplace=inplace), 3, stride=2, padding=1)
+        return y.detach(), mt.autograd.grad(y, h if not inplace else w, g)[0]
+
+    repeated = mt.compile(f)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.choice(numbers, (2, 3, 9, 8), p=[0.4, 0.1, 0.1, 0.3, 0.04, 0.02, 0.02, 0.02])
+        g = rng.choice(numbers[:5], (2, 3, 5, 4))
+        same(repeated(mt.from_numpy(x), mt.from_numpy(g)), f(mt.from_numpy(x), mt.from_numpy(g)))
+    names = [launch.name for launch in plans(repeated)[0].launches]
+    assert names.index("pool.max_pool2d") < names.index("activation.relu")
+    assert names.index("activation.relu_grad") < names.index("pool.max_pool2d_grad")
+
+
+def test_maxima_that_are_written_stay_behind_relu():
+    def f(x):
+        w = mt.ones(1, requires_grad=True)
+        h = x * w
+        y = F.max_pool2d(F.relu(h), 3)
+        with mt.no_grad():
+            y.add_(1)
+        return mt.autograd.grad((y * 2).sum(), h)[0]
+
+    repeated = mt.compile(f)
+    for seed in range(3):
+        x, _ = images(2, seed)
+        same([repeated(x)], [f(x)])
+    names = [launch.name for launch in plans(repeated)[0].launches]
+    assert names.index("activation.relu") < names.index("pool.max_pool2d")
+
+
 def test_what_counts_batches_does_not_part_a_step():
     norm = nn.BatchNorm2d(3)
 

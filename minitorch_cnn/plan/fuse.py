@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .recorder import Launch, Root, Slot, slots
+from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots
 
 __all__ = ["fuse"]
 
@@ -113,6 +113,48 @@ def relu_and_max_pool(program: Program) -> None:
             program.replace(back[0], "pool_pairs.max_pool_pairs_grad", gy, code, gx)
 
 
+def relu_and_max_of_windows(program: Program) -> None:
+    """relu, then the maxima of any windows: the maxima first, of which there are fewer.
+
+    The largest of numbers that are at least 0 is the largest number, if that is. Where it is not,
+    no gradient passes, whichever comes first.
+    """
+    for i, launch in [*program.named("pool.max_pool2d")]:
+        h, y, indices, *options = launch.args
+        if not program.is_private(indices) or _may_change(program, y, i):
+            continue
+        back = program.users(indices, after=i)
+        if [program.name(k) for k in back] not in ([], ["pool.max_pool2d_grad"]):
+            continue
+        gy, _, gh = program.args(back[0]) if back else (None, None, None)
+        found = _relu_before(program, i, h, gh)
+        if found is None or (back and bytes_of([gy]) > bytes_of([gh])):
+            continue
+        relu, slope = found
+        program.replace(relu, "pool.max_pool2d", program.args(relu)[0], y, indices, *options)
+        program.replace(i, "activation.relu", y, y)
+        if slope is not None:
+            gx = program.args(slope)[2]
+            passed = Slot(gh.root, gh.offset, gy.shape, gy.strides, gy.dtype)
+            program.replace(back[0], "activation.relu_grad", gy, y, passed)
+            program.replace(slope, "pool.max_pool2d_grad", passed, indices, gx)
+
+
+def _may_change(program: Program, slot: Any, made: int) -> bool:
+    """Whether a buffer may be written again after the launch that makes it.
+
+    A launch's results stand behind what it reads; one that writes in place names it twice.
+    """
+    if not isinstance(slot, Slot):
+        return True
+    for k in program.users(slot, after=made):
+        arrays = arrays_of(program.args(k))
+        shown = [a for a in arrays if isinstance(a, Slot) and a.root == slot.root]
+        if len(shown) > 1 or shown[0] is arrays[-1]:
+            return True
+    return False
+
+
 def _relu_before(program: Program, pool: int, x: Any, gx: Any) -> tuple[int, int | None] | None:
     """The relu that makes what a pooling reads, and its gradient, if nobody else needs either."""
     if not program.is_private(x):
@@ -192,7 +234,7 @@ def gradients_of_a_pooled_convolution(program: Program) -> None:
 
 Rule = Callable[[Program], None]
 
-RULES: tuple[Rule, ...] = (relu_and_max_pool,)
+RULES: tuple[Rule, ...] = (relu_and_max_pool, relu_and_max_of_windows)
 """Rules that keep every bit."""
 
 REORDERING: tuple[Rule, ...] = (gradients_of_a_pooled_convolution,)
