@@ -306,6 +306,27 @@ def test_maxima_come_before_relu(inplace):
     assert names.index("activation.relu_grad") < names.index("pool.max_pool2d_grad")
 
 
+def test_sums_and_relu_write_over_what_nobody_reads(monkeypatch):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+
+    def f(x):
+        h = net(x)
+        y = F.relu(h + F.relu(h * 2))
+        return mt.autograd.grad((y * y).sum(), [*net.parameters()])
+
+    taken = []
+    for change in (fuse.in_place, lambda program: None):
+        monkeypatch.setattr(fuse, "in_place", change)
+        repeated = mt.compile(f)
+        for seed in range(3):
+            x, _ = images(2, seed)
+            same(repeated(x), f(x))
+        (plan,) = plans(repeated)
+        taken.append((plan.nbytes, len({a.root for x in plan.launches for a in fuse.slots(x)})))
+    assert taken[0][0] < taken[1][0]
+    assert taken[0][1] < taken[1][1] - 2
+
+
 def test_maxima_that_are_written_stay_behind_relu():
     def f(x):
         w = mt.ones(1, requires_grad=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots
+from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots, with_arrays
 
 __all__ = ["fuse"]
 
@@ -65,6 +65,15 @@ class Program:
         self.launches[i] = Launch(before.device, name, args)
         self._note(i, Launch(before.device, name, args))
 
+    def rename(self, root: int, other: int) -> None:
+        """Have all launches look at another buffer in the place of one."""
+        for i in self._users.pop(root, []):
+            launch = self.launches[i]
+            assert launch is not None
+            args = with_arrays(launch.args, lambda a: _renamed(a, root, other))
+            self.launches[i] = changed = launch._replace(args=args)
+            self._note(i, changed)
+
     def remove(self, i: int) -> None:
         """Take a launch away."""
         self.launches[i] = None
@@ -76,9 +85,13 @@ class Program:
 def fuse(launches: Sequence[Launch], roots: list[Root], reorder: bool = True) -> list[Launch]:
     """The launches after all rules, or after those that keep every bit."""
     program = Program(launches, roots)
-    for rule in (*RULES, *(REORDERING if reorder else ())):
+    for rule in (*RULES, *(REORDERING if reorder else ()), in_place):
         rule(program)
     return [launch for launch in program.launches if launch is not None]
+
+
+def _renamed(slot: Any, root: int, other: int) -> Any:
+    return slot._replace(root=other) if isinstance(slot, Slot) and slot.root == root else slot
 
 
 def relu_and_max_pool(program: Program) -> None:
@@ -201,6 +214,35 @@ def _relu_behind(program: Program, pool: int, y: Any, gy: Any) -> tuple[int, int
 def _passed_once(program: Program, slot: Any) -> bool:
     """Whether a buffer is written by one launch and read by one, and that is all."""
     return program.is_private(slot) and len(program.users(slot)) == 2
+
+
+IN_PLACE: dict[str, tuple[tuple[int, ...], int]] = {
+    "activation.relu": ((0,), 1),
+    "activation.relu_grad": ((0,), 2),
+    "elementwise.add": ((0, 1), 2),
+}
+"""Of kernels that may write over what they read: the places of that, and of the result."""
+
+
+def in_place(program: Program) -> None:
+    """What nobody reads any more is written over: less memory, and what is in the cache."""
+    for i, launch in [*program.named(*IN_PLACE)]:
+        sources, target = IN_PLACE[launch.name]
+        out = program.args(i)[target]
+        for source in [program.args(i)[place] for place in sources]:
+            if _gives_way(program, source, out, i):
+                program.rename(source.root, out.root)
+                break
+
+
+def _gives_way(program: Program, source: Any, out: Any, i: int) -> bool:
+    """Whether the buffer that a launch reads ends with it, and the one that it writes begins."""
+    if not program.is_private(source) or not isinstance(out, Slot) or source.root == out.root:
+        return False
+    old, new = program.roots[source.root], program.roots[out.root]
+    fits = old.nbytes == new.nbytes and old.device is new.device
+    ends, begins = program.users(source)[-1] == i, program.users(out)[0] == i
+    return fits and ends and begins and source._replace(root=out.root) == out
 
 
 FROM_POOLED = "conv_sparse.weight_grad", "conv_sparse.input_grad"
