@@ -19,7 +19,7 @@ def main() -> None:
     """
     threading.Thread(target=_end_with_input, daemon=True).start()
     KernelCache.waits = False
-    with captured() as calls:
+    with captured(computing=True) as calls:
         training_step()
     for call in reversed(calls):
         try:

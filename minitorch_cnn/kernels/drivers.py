@@ -3,6 +3,7 @@ are noted once and repeated."""
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -69,13 +70,13 @@ repeating_driver = Repeating
 
 
 def noting() -> bool:
-    """Whether a driver's calls are noted now, not made."""
-    return capturing is not None and capturing.here()
+    """Whether a driver's calls are noted now, not made, and it is to compute nothing itself."""
+    return capturing is not None and capturing.here() and not capturing.computing
 
 
 def on_host() -> None:
     """Say that a driver is about to compute something itself."""
-    if capturing is not None and capturing.here():
+    if noting():
         raise _OnHost
 
 
@@ -104,10 +105,12 @@ class Call(NamedTuple):
 class _Capture:
     """The calls of compiled kernels that a thread comes to, noted instead of made."""
 
-    def __init__(self, chained: bool) -> None:
+    def __init__(self, chained: bool, computing: bool) -> None:
         self.calls: list[Any] = []
         self.chained = chained
         """Whether they are to become one call: its threads are awake."""
+        self.computing = computing
+        """Whether drivers compute what they leave to no compiled kernel."""
         self._thread = threading.get_ident()
 
     def here(self) -> bool:
@@ -122,18 +125,29 @@ _capture_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def captured(chained: bool = True) -> Iterator[list[Any]]:
+def captured(chained: bool = True, computing: bool = False) -> Iterator[list[Any]]:
     """The calls of compiled code that this thread comes to in the block, none of them made.
 
-    Unless `chained`, kernels and their arguments.
+    Unless `chained`, kernels and their arguments. What a driver computes in Python ends it, unless
+    it is to be `computing` that.
     """
     global capturing
     with _capture_lock:
-        capturing = _Capture(chained)
+        capturing = _Capture(chained, computing)
         try:
             yield capturing.calls
         finally:
             capturing = None
+
+
+def _after_fork() -> None:
+    """In a forked child, another thread may have held the lock, and will never release it."""
+    global capturing, _capture_lock
+    capturing, _capture_lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] | None:

@@ -12,6 +12,7 @@ import bisect
 import contextlib
 import functools
 import itertools
+import os
 import threading
 import time
 import types
@@ -277,6 +278,16 @@ def has_history(t: Tensor) -> bool:
 # ---------------------------------------------------------------------- the public function
 
 _one_at_a_time = threading.RLock()
+
+
+def _after_fork() -> None:
+    """In a forked child, another thread may have been recording, and will never end."""
+    global _one_at_a_time
+    _one_at_a_time, record.recorder = threading.RLock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..drivers import driver, on_host
+from .arrays import in_step
 
 LARGE = 1 << 17
 """Elements from which a second thread is worth waking."""
@@ -53,19 +54,6 @@ def _arithmetic(ufunc: Any, name: str) -> Callable[..., None]:
 
     run.__name__ = ufunc.__name__
     return driver(run)
-
-
-def in_step(x: Any, y: Any) -> bool:
-    """Whether x and y are floats of one type and shape without gaps, and no element of y lies where
-    another element of x does."""
-    return (
-        x.shape == y.shape
-        and x.dtype == y.dtype
-        and x.dtype.kind == "f"
-        and x.flags.c_contiguous
-        and y.flags.c_contiguous
-        and (not np.may_share_memory(x, y) or x.ctypes.data == y.ctypes.data)
-    )
 
 
 add = _arithmetic(np.add, "add")

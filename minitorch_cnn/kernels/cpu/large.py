@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..jit import inner, kernel, prange
-from .elementwise import in_step
-from .reduce import groups_of
+from .arrays import groups_of, in_step
 
 PIECE = 16384
 """Elements of a task."""

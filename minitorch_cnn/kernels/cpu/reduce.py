@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..jit import driver, inner, kernel, on_host, prange
+from .arrays import groups_of
 from .elementwise import quiet
 
 PIECE = 16384
@@ -58,26 +59,6 @@ def _rows(outer: int, summed: int, columns: int, inner: int) -> Plan:
 
 def _kept(x: Any, dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([n for d, n in enumerate(x.shape) if d not in dims])
-
-
-def groups_of(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """The shape (kept, summed, kept, summed) of x when like neighbours are joined, if it has one.
-
-    What is summed in one stretch comes last.
-    """
-    groups = [1, 1, 1, 1]
-    at = 0
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if (at % 2 == 1) != (d in dims):
-            at += 1
-        if at == 4:
-            return None
-        groups[at] *= n
-    if groups[2] == groups[3] == 1:
-        groups[1], groups[3] = 1, groups[1]
-    return groups[0], groups[1], groups[2], groups[3]
 
 
 @kernel(work=lambda x, totals, y, divisor: 2 * x.size)
