@@ -92,9 +92,10 @@ def apart() -> Iterator[None]:
     """What is launched in the block is no part of the step: before it is repeated, `repeat` does
     the like."""
     global recorder
-    before = recorder
-    if is_recording():
-        recorder = None
+    if not is_recording():  # another thread's recording is none of this one's business
+        yield
+        return
+    before, recorder = recorder, None
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, record
 from ..autograd.graph import recording, reduce_to
 from ..autograd.op import Op, Result
 from ..device import Device, cpu, launch
@@ -46,7 +46,8 @@ def _constant(value: Any, dtype: DType, device: Device) -> Tensor:
     if found is None:
         if len(_constants) >= MOST_CONSTANTS:
             _constants.clear()
-        found = _constants[key] = full_like_scalar(value, dtype, device)
+        with record.apart():  # a recorded step finds it there
+            found = _constants[key] = full_like_scalar(value, dtype, device)
     return found
 
 
