@@ -125,12 +125,12 @@ def check_row(row, data):
 
 
 def test_functions_of_the_table():
-    for row in ROWS[::6]:
+    for row in ROWS[::12]:
         try:
             check_row(row)
         except Exception as error:
             raise AssertionError(f"{row.name}: repeated, it differs") from error
-    assert len([walk for walk in backward._known.values() if walk]) > len(ROWS) / 24
+    assert len([walk for walk in backward._known.values() if walk]) > len(ROWS) / 48
 
 
 def test_gradients_belong_to_their_step(walks):
