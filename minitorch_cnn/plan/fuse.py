@@ -85,6 +85,7 @@ class Program:
 def fuse(launches: Sequence[Launch], roots: list[Root], reorder: bool = True) -> list[Launch]:
     """The launches after all rules, or after those that keep every bit."""
     program = Program(launches, roots)
+    # The last gives several launches one buffer; the others look for buffers of their own.
     for rule in (*RULES, *(REORDERING if reorder else ()), in_place):
         rule(program)
     return [launch for launch in program.launches if launch is not None]
