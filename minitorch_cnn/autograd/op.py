@@ -196,10 +196,10 @@ class Op(Node):
         if attrs:
             key += attrs.values()
             key += map(type, attrs.values())  # 1, 1.0 and True are equal
-        try:
-            kind = cls._kinds.get(tuple(key)) or cls._meet(tuple(key), inputs, attrs)
-        except TypeError:  # an attribute that has no hash
-            kind = cls._meet(None, inputs, attrs)
+        kind, known = cls._recall(key)
+        if kind is None:
+            results = cls.outputs(*inputs, **attrs)
+            kind = cls._remember(known, inputs, results if type(results) is list else [results])
         if contiguous:
             for i, buffer in enumerate(buffers):
                 if not buffer.flags.c_contiguous:
@@ -225,20 +225,22 @@ class Op(Node):
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     @classmethod
-    def _meet(cls, key: Any, inputs: Sequence[Any], attrs: dict[str, Any]) -> Kind:
-        """The kind of a call, remembered under the key if there is one; refuses bad arguments."""
-        results = cls.outputs(*inputs, **attrs)
-        if type(results) is not list:
-            results = [results]
-        if key is None:
-            return Kind(inputs, results, cls.differentiable)
-        return cls._remember(key, inputs, results)
+    def _recall(cls, key: list[Any]) -> tuple[Kind | None, Any]:
+        """The kind that is known by a key, and the key; None if an attribute has no hash."""
+        known = tuple(key)
+        try:
+            return cls._kinds.get(known), known
+        except TypeError:
+            return None, None
 
     @classmethod
     def _remember(cls, key: Any, inputs: Sequence[Any], results: list[Result]) -> Kind:
+        kind = Kind(inputs, results, cls.differentiable)
+        if key is None:
+            return kind
         if len(cls._kinds) >= MOST_KINDS:
             cls._kinds.clear()
-        return cls._kinds.setdefault(key, Kind(inputs, results, cls.differentiable))
+        return cls._kinds.setdefault(key, kind)
 
     @classmethod
     def record(
@@ -253,10 +255,9 @@ class Op(Node):
             key.append(None if t is None else (t._buffer.shape, t.dtype))
         key += attrs.values()
         key += map(type, attrs.values())
-        try:
-            kind = cls._kinds.get(tuple(key)) or cls._remember(tuple(key), inputs, results)
-        except TypeError:
-            kind = Kind(inputs, results, cls.differentiable)
+        kind, known = cls._recall(key)
+        if kind is None:
+            kind = cls._remember(known, inputs, results)
         node = cls.__new__(cls)
         node._describe(kind, inputs, attrs, outputs[0].device)
         node.saved = node._keep(inputs, outputs)
