@@ -21,29 +21,31 @@ LONG = 64  # elements of a row that fill vectors by themselves
 @driver
 def softmax(x, y, dim=1):
     """y = exp(x - max x) / sum exp(x - max x) along a dimension"""
-    shape = _about(x.shape, dim)
-    _softmax(x.reshape(shape), y.reshape(shape))
+    _along(dim, _softmax, x, y)
 
 
 @driver
 def softmax_grad(gy, y, gx, dim=1):
     """gx = y * (gy - sum gy*y)"""
-    shape = _about(y.shape, dim)
-    _softmax_grad(gy.reshape(shape), y.reshape(shape), gx.reshape(shape))
+    _along(dim, _softmax_grad, gy, y, gx)
 
 
 @driver
 def log_softmax(x, y, dim=1):
     """y = x - max x - log sum exp(x - max x) along a dimension"""
-    shape = _about(x.shape, dim)
-    _log_softmax(x.reshape(shape), y.reshape(shape))
+    _along(dim, _log_softmax, x, y)
 
 
 @driver
 def log_softmax_grad(gy, y, gx, dim=1):
     """gx = gy - exp(y) * sum gy"""
-    shape = _about(y.shape, dim)
-    _log_softmax_grad(gy.reshape(shape), y.reshape(shape), gx.reshape(shape))
+    _along(dim, _log_softmax_grad, gy, y, gx)
+
+
+def _along(dim, compiled, *arrays):
+    """Call a kernel for which the dimension stands in the middle of three."""
+    shape = _about(arrays[0].shape, dim)
+    compiled(*[a.reshape(shape) for a in arrays])
 
 
 @functools.cache
