@@ -30,7 +30,8 @@ def relu_grad(gy, y, gx):
     """gx = gy where y > 0, else 0"""
     zero = gx.dtype.type(0)
     for i in prange(gx.size):
-        gx[i] = zero if y[i] <= zero else gy[i]
+        above = gy[i]  # read for every element: a read that depends on y is no vector's
+        gx[i] = zero if y[i] <= zero else above
 
 
 @kernel(work=_elements, flat=True)
@@ -62,7 +63,8 @@ def hardtanh_grad(gy, x, gx, low, high):
     """gx = gy unless x <= low or x >= high, else 0"""
     zero, low, high = gx.dtype.type(0), gx.dtype.type(low), gx.dtype.type(high)
     for i in prange(gx.size):
-        gx[i] = zero if (x[i] <= low) | (x[i] >= high) else gy[i]
+        inside = gy[i]  # read for every element: a read that depends on x is no vector's
+        gx[i] = zero if (x[i] <= low) | (x[i] >= high) else inside
 
 
 @kernel(work=_elements, flat=True)
