@@ -164,6 +164,23 @@ def test_avg_pool2d_kernels_compute_their_definitions(config, dtype, seed, inclu
     assert_close(gx, reference.pool_average_grad(gy, config.size, windows), 25)
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel"), [((5, 71), (2, 2)), ((8, 12), (2, 2)), ((9, 66), (3, 4))]
+)
+def test_avg_pool2d_of_windows_side_by_side_computes_its_definition(size, kernel):
+    generator = np.random.default_rng(14)
+    windows = reference.avg_pool2d_windows(size, kernel, kernel, (0, 0))
+    x = random_values(generator, (7, 3, *size), np.float32)
+    x[0, 0, 0, :9], x[1, 1, :4] = np.nan, np.inf
+    y = reference.pool_average(x, windows)
+    gy = random_values(generator, y.shape, np.float32)
+    gx, options = reference.pool_average_grad(gy, size, windows), (kernel, kernel, (0, 0), True, 0)
+    for found in call_on_threads(pool.avg_pool2d, [x], [(y.shape, np.float32)], *options):
+        assert_close(found, y, 12)
+    for found in call_on_threads(pool.avg_pool2d_grad, [gy], [(x.shape, np.float32)], *options):
+        assert_close(found, gx, 12)
+
+
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 

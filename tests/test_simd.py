@@ -9,6 +9,7 @@ from numba import njit
 
 from minitorch_cnn.kernels.cpu import simd, tiles
 from minitorch_cnn.kernels.cpu.simd import (
+    add_neighbours,
     add_tile,
     broadcast,
     column_offsets,
@@ -23,6 +24,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     row_offsets,
     row_tile,
     store,
+    store_first,
     store_interleaved,
     store_parted,
     store_sums,
@@ -227,6 +229,9 @@ def vectors(x, y):
     store(a * -3, y[5], 1)
     store_interleaved(a, b, y[6], 1)
     store_parted(x, 1, y[7], 1, y[8], 2)
+    store(add_neighbours(x, 2), y[9], 1)
+    for k, count in enumerate((0, vector - 1, vector)):
+        store_first(a, y[10 + k], 1, count)
     return vector
 
 
@@ -234,13 +239,15 @@ def vectors(x, y):
 def test_vectors_compute_their_formulas(dtype):
     vector = vector_of(dtype)
     x = numbers(dtype, 2 * vector + 2)
-    y = np.full((9, 2 * vector + 3), 7, dtype)
+    y = np.full((13, 2 * vector + 3), 7, dtype)
     expected = y.copy()
     a, b = x[1 : 1 + vector], x[1 + vector : -1]
     for k, value in enumerate((a, x[2], a + b, a - b, a / 2, -3 * a)):
         expected[k, 1 : 1 + vector] = value
     expected[6, 1:-2] = np.stack([a, b], 1).ravel()
     expected[7, 1 : 1 + vector], expected[8, 2 : 2 + vector] = x[1:-1:2], x[2:-1:2]
+    expected[9, 1 : 1 + vector] = x[2::2] + x[3::2]
+    expected[11, 1:vector], expected[12, 1 : 1 + vector] = a[:-1], a
     assert vectors(x, y) == vector
     np.testing.assert_array_equal(y, expected)
 

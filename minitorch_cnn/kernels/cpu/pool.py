@@ -11,6 +11,7 @@ import numpy as np
 from ..jit import allocating, driver, inner, kernel, prange, threads_for
 from ..tasks import task_kernel
 from ..workspace import shaped_workspace, workspace
+from .pool_average import average_windows, average_windows_grad, side_by_side
 from .pool_pairs import max_pool_pairs
 from .reduce import sum
 from .simd import VECTOR_BYTES, lanes, largest_of_every_second, largest_side_by_side
@@ -199,9 +200,19 @@ def max_pool2d_gather(x, indices, y):
             y[plane, j] = x[plane, index] if index >= 0 else 0
 
 
-@kernel(work=lambda x, y, kernel_size, *_: 4 * (x.size + y.size * kernel_size[1]))
+@driver
 def avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad, divisor_override):
     """y[n,c,i,j] = sum over the window of x[n,c] / divisor"""
+    if side_by_side(x.shape[2:], y.shape[2:], kernel_size, stride, padding):
+        divisor = divisor_override or kernel_size[0] * kernel_size[1]
+        average_windows(threads_for(x.size), x, y, kernel_size, divisor)
+    else:
+        _avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad, divisor_override)
+
+
+@kernel(work=lambda x, y, kernel_size, *_: 4 * (x.size + y.size * kernel_size[1]))
+def _avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad, divisor_override):
+    """avg_pool2d of any windows"""
     x, y = _planes(x), _planes(y)
     counts = np.empty(y.shape[2])
     _counts(counts, x.shape[2], kernel_size[1], stride[1], padding[1], count_include_pad)
@@ -250,9 +261,19 @@ def _average(
                 row[j] = sums[j] / (rows * columns[j])
 
 
-@kernel(work=lambda gy, gx, kernel_size, *_: 4 * (gx.size + gy.size * kernel_size[1]))
+@driver
 def avg_pool2d_grad(gy, gx, kernel_size, stride, padding, count_include_pad, divisor_override):
     """gx[n,c,r,s] = sum of gy[n,c,i,j] / divisor over the windows that hold r, s"""
+    if side_by_side(gx.shape[2:], gy.shape[2:], kernel_size, stride, padding):
+        divisor = divisor_override or kernel_size[0] * kernel_size[1]
+        average_windows_grad(threads_for(gx.size), gy, gx, kernel_size, divisor)
+    else:
+        _avg_pool2d_grad(gy, gx, kernel_size, stride, padding, count_include_pad, divisor_override)
+
+
+@kernel(work=lambda gy, gx, kernel_size, *_: 4 * (gx.size + gy.size * kernel_size[1]))
+def _avg_pool2d_grad(gy, gx, kernel_size, stride, padding, count_include_pad, divisor_override):
+    """avg_pool2d_grad of any windows"""
     gx, gy = _planes(gx), _planes(gy)
     counts = np.empty(gy.shape[2])
     _counts(counts, gx.shape[2], kernel_size[1], stride[1], padding[1], count_include_pad)

@@ -548,32 +548,31 @@ def load(typingctx, x, i):
     return Vector(x.dtype)(x, i), codegen
 
 
+def _between(context, builder, kind, first, last):
+    """Which lanes of a vector lie in first <= lane < last; these are values with their types."""
+    integers = ir.VectorType(ir.IntType(8 * _size(kind)), kind.count)
+    numbers = ir.Constant(integers, list(range(kind.count)))
+    # Numbers beyond all lanes are cut off, so that they fit.
+    bounds = []
+    for bound_type, value in (first, last):
+        bound = _index(context, builder, bound_type, value)
+        for beyond, limit in ((">", INDEX(kind.count)), ("<", INDEX(0))):
+            outside = builder.icmp_signed(beyond, bound, limit)
+            bound = builder.select(outside, limit, bound)
+        fits = bound if _size(kind) == 8 else builder.trunc(bound, integers.element)
+        bounds.append(_filled(builder, integers, fits))
+    return builder.and_(
+        builder.icmp_signed(">=", numbers, bounds[0]), builder.icmp_signed("<", numbers, bounds[1])
+    )
+
+
 @intrinsic
 def load_inside(typingctx, x, i, first, last):
     """The vector x[i :] in the lanes first <= lane < last, 0 in others, which are not read"""
 
     def codegen(context, builder, signature, args):
         kind = _kind(x.dtype)
-        integers = ir.VectorType(ir.IntType(8 * _size(kind)), kind.count)
-        numbers = ir.Constant(integers, list(range(kind.count)))
-        # Numbers beyond all lanes are cut off, so that they fit.
-        bounds = []
-        for k in (2, 3):
-            bound = _index(context, builder, signature.args[k], args[k])
-            for beyond, limit in ((">", INDEX(kind.count)), ("<", INDEX(0))):
-                outside = builder.icmp_signed(beyond, bound, limit)
-                bound = builder.select(outside, limit, bound)
-            bounds.append(
-                _filled(
-                    builder,
-                    integers,
-                    bound if _size(kind) == 8 else builder.trunc(bound, integers.element),
-                )
-            )
-        inside = builder.and_(
-            builder.icmp_signed(">=", numbers, bounds[0]),
-            builder.icmp_signed("<", numbers, bounds[1]),
-        )
+        inside = _between(context, builder, kind, *zip(signature.args[2:], args[2:]))
         index = _index(context, builder, i, args[1])
         place = _pointer(context, builder, x, args[0], index)
         place = builder.bitcast(place, kind.as_pointer())
@@ -584,6 +583,26 @@ def load_inside(typingctx, x, i, first, last):
         return builder.call(masked, [place, INT32(_size(kind)), inside, zeros])
 
     return Vector(x.dtype)(x, i, first, last), codegen
+
+
+@intrinsic
+def store_first(typingctx, vector, y, i, count):
+    """y[i + q] = vector[q] in the lanes q < count; those behind are not touched"""
+
+    def codegen(context, builder, signature, args):
+        kind = args[0].type
+        told = (types.int64, INDEX(0)), (count, args[3])
+        inside = _between(context, builder, kind, *told)
+        index = _index(context, builder, i, args[2])
+        place = _pointer(context, builder, y, args[1], index)
+        place = builder.bitcast(place, kind.as_pointer())
+        name = f"llvm.masked.store.v{kind.count}f{8 * _size(kind)}.p0"
+        told = ir.FunctionType(ir.VoidType(), [kind, place.type, INT32, inside.type])
+        masked = cgutils.get_or_insert_function(builder.module, told, name)
+        builder.call(masked, [args[0], place, INT32(_size(kind)), inside])
+        return context.get_dummy_value()
+
+    return types.void(vector, y, i, count), codegen
 
 
 @intrinsic
@@ -685,6 +704,21 @@ def store_parted(typingctx, x, i, even, j, odd, k):
         return context.get_dummy_value()
 
     return types.void(x, i, even, j, odd, k), codegen
+
+
+@intrinsic
+def add_neighbours(typingctx, x, i):
+    """The vector of x[i + 2q] + x[i + 2q + 1]"""
+
+    def codegen(context, builder, signature, args):
+        kind = _kind(x.dtype)
+        first = _pointer(context, builder, x, args[0], _index(context, builder, i, args[1]))
+        low = _load(builder, kind, first)
+        high = _load(builder, kind, builder.gep(first, [INDEX(kind.count)]))
+        even, odd = [_shuffle(builder, low, high, range(n, 2 * kind.count, 2)) for n in (0, 1)]
+        return builder.fadd(even, odd)
+
+    return Vector(x.dtype)(x, i), codegen
 
 
 # Windows of 2 x 2, which a pooling looks at: a vector of them at once.

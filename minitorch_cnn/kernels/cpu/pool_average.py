@@ -1,0 +1,139 @@
+"""Averages over windows side by side, which neither overlap nor see padding, and their gradients.
+
+Some rows of windows are worked on together: of what they see, first rows are added to rows, then
+neighbours in what came of it, which is without gaps. So vectors are full however narrow a plane is.
+"""
+
+import numpy as np
+
+from ..jit import inner
+from ..tasks import task_kernel
+from .simd import add_neighbours, lanes, load, load_inside, store, store_first, store_interleaved
+
+LARGEST = 64
+"""Elements of a window up to which sums are made in the type of the elements."""
+
+TOGETHER = 4096
+"""Elements of rows that are added up together: they stay in the first cache."""
+
+
+def side_by_side(size, windows, kernel_size, stride, padding):
+    """Whether windows neither overlap nor have gaps nor padding between them, and are not large."""
+    inside = all([n * k <= s for s, n, k in zip(size, windows, kernel_size)])
+    small = kernel_size[0] * kernel_size[1] <= LARGEST
+    return small and inside and stride == kernel_size and padding == (0, 0)
+
+
+@inner
+def rows_together(oh, wide):
+    """Of so many rows of windows, how many are worked on together, and the memory that it takes."""
+    return max(1, min(oh, TOGETHER // max(wide, 1)))
+
+
+@task_kernel
+def average_windows(thread, threads, x, y, kernel_size, divisor):
+    """y[n,c,i,j] = sum of x[n,c,kh*i+u,kw*j+v] / divisor, for one thread"""
+    planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
+    oh, ow, (high, wide) = y.shape[2], y.shape[3], kernel_size
+    some = rows_together(oh, ow * wide)
+    sums = np.empty(some * ow * wide + 2 * lanes(x), x.dtype)
+    xs, ys, share = x.reshape(-1), y.reshape(-1), x.dtype.type(1 / divisor)
+    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+        for first in range(0, oh, some):
+            rows = min(some, oh - first)
+            for i in range(rows):
+                line = (plane * height + (first + i) * high) * width
+                add_rows(xs, line, width, high, sums, i * ow * wide, ow * wide)
+            average_neighbours(sums, ys, (plane * oh + first) * ow, rows * ow, wide, share)
+
+
+@inner
+def add_rows(x, i, width, count, y, j, wide):
+    """y[j + s] = sum of x[i + u*width + s] over u < count, for s < wide; behind it y may change"""
+    vector = lanes(x)
+    whole = wide - wide % vector
+    for s in range(0, whole, vector):
+        total = load(x, i + s)
+        for u in range(1, count):
+            total = total + load(x, i + u * width + s)
+        store(total, y, j + s)
+    if whole < wide:
+        total = load_inside(x, i + whole, 0, wide - whole)
+        for u in range(1, count):
+            total = total + load_inside(x, i + u * width + whole, 0, wide - whole)
+        store(total, y, j + whole)
+
+
+@inner
+def average_neighbours(x, y, i, size, count, share):
+    """y[i + j] = share * sum of x[count*j + v] over v < count, for j < size"""
+    if count == 2:
+        vector = lanes(x)
+        for j in range(0, size - size % vector, vector):
+            store(add_neighbours(x, 2 * j) * share, y, i + j)
+        j = size - size % vector
+        store_first(add_neighbours(x, 2 * j) * share, y, i + j, size - j)
+    else:
+        out = y[i : i + size]
+        for j in range(size):
+            total = x[count * j]
+            for v in range(1, count):
+                total += x[count * j + v]
+            out[j] = total * share
+
+
+@task_kernel
+def average_windows_grad(thread, threads, gy, gx, kernel_size, divisor):
+    """gx[n,c,kh*i+u,kw*j+v] = gy[n,c,i,j] / divisor, 0 where no window is, for one thread"""
+    planes, height, width = gx.shape[0] * gx.shape[1], gx.shape[2], gx.shape[3]
+    oh, ow, (high, wide) = gy.shape[2], gy.shape[3], kernel_size
+    some = rows_together(oh, ow * wide)
+    shares = np.empty(some * ow * wide + 2 * lanes(gx), gx.dtype)
+    xs, ys, share = gx.reshape(-1), gy.reshape(-1), gx.dtype.type(1 / divisor)
+    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+        for first in range(0, oh, some):
+            rows = min(some, oh - first)
+            spread_to_neighbours(ys, (plane * oh + first) * ow, rows * ow, wide, share, shares)
+            for i in range(rows):
+                line = (plane * height + (first + i) * high) * width
+                for u in range(high):
+                    copy_row(shares, i * ow * wide, xs, line + u * width, ow * wide, width)
+        clear(xs[(plane * height + oh * high) * width : (plane + 1) * height * width])
+
+
+@inner
+def spread_to_neighbours(x, i, size, count, share, y):
+    """y[count*j + v] = share * x[i + j] for v < count, j < size; behind it y may change"""
+    if count == 2:
+        vector = lanes(x)
+        for j in range(0, size - size % vector, vector):
+            value = load(x, i + j) * share
+            store_interleaved(value, value, y, 2 * j)
+        j = size - size % vector
+        value = load_inside(x, i + j, 0, size - j) * share
+        store_interleaved(value, value, y, 2 * j)
+    else:
+        row = x[i : i + size]
+        for j in range(size):
+            value = row[j] * share
+            for v in range(count):
+                y[count * j + v] = value
+
+
+@inner
+def copy_row(x, i, y, j, wide, width):
+    """y[j + s] = x[i + s] for s < wide, then 0 for s < width"""
+    vector = lanes(x)
+    whole = wide - wide % vector
+    for s in range(0, whole, vector):
+        store(load(x, i + s), y, j + s)
+    if whole < wide:
+        store_first(load(x, i + whole), y, j + whole, wide - whole)
+    clear(y[j + wide : j + width])
+
+
+@inner
+def clear(x):
+    """x = 0"""
+    for i in range(x.size):
+        x[i] = 0
