@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import hashlib
+import os
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,10 @@ from .ptx_machine import Machine, Region
 from .ptx_program import Program, read
 
 CAPABILITY = (9, 0)
+
+KEPT = os.environ.get("PTX_FOLDER")
+"""A folder where processes that are given the same sources leave each other the PTX they made. It
+must be a new one after any change."""
 
 _programs: dict[int, tuple[Any, Program]] = {}
 launches = 0
@@ -54,8 +61,24 @@ def compile_ir(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> Any:
 
 def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str:
     """The PTX of a kernel for GPUs of a compute capability."""
+    path = _kept(kernel, capability)
+    if path is not None and path.exists():
+        return path.read_text()
     (ptx,) = compile_ir(kernel).get_asm_strs(cc=capability)
+    if path is not None:
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_text(str(ptx))
+        aside.replace(path)
     return str(ptx)
+
+
+def _kept(kernel: Kernel, capability: tuple[int, int]) -> Path | None:
+    """Where the PTX of a kernel is kept, if it is: of one that the package has, for the machine."""
+    if not KEPT or not kernel.variant or capability != CAPABILITY:
+        return None
+    told = repr((kernel.variant, kernel.signature))
+    assert " at 0x" not in told, told  # which would be of this process alone
+    return Path(KEPT) / f"{kernel.name}-{hashlib.sha256(told.encode()).hexdigest()[:32]}.ptx"
 
 
 def program_of(kernel: Kernel) -> Program:

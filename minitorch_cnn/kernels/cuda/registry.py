@@ -51,14 +51,19 @@ TILE = 4 * BLOCK
 class Kernel:
     """A function with the signature for which it is compiled, and limits that tests hold it to."""
 
-    __slots__ = ("_compiled", "function", "limits", "name", "signature", "threads")
+    __slots__ = ("_compiled", "function", "limits", "name", "signature", "threads", "variant")
 
     def __init__(
-        self, function: Any, signature: tuple[Any, ...], threads: int, limits: "Limits"
+        self,
+        function: Any,
+        signature: tuple[Any, ...],
+        threads: int,
+        limits: "Limits",
+        variant: tuple[Any, ...] = (),
     ) -> None:
         self.function, self.signature = function, signature
         self.name = function.__name__
-        self.threads, self.limits = threads, limits
+        self.threads, self.limits, self.variant = threads, limits, variant
         self._compiled: Any = None
 
     def __call__(self, blocks: int | tuple[int, ...], *args: Any) -> None:
@@ -143,7 +148,7 @@ def variants(
             count = threads(*key) if callable(threads) else threads
             here = [v(*key) if callable(v) else v for v in (double, long_division, local)]
             limits = Limits(registers, here[0] or f64 in key, here[1], here[2], pointers)
-            return Kernel(body, signature, count, limits)
+            return Kernel(body, signature, count, limits, (name, *key))
 
         name = f"{make.__module__.rpartition('.')[2]}.{make.__name__}"
         listed = examples[0] if callable(examples[0]) else lambda: examples
