@@ -64,6 +64,7 @@ def run_all():
     drawn(30, st.tuples(*[st.integers(0, 40)] * 2), st.sampled_from(DTYPES))(pooling_in_pairs)()
     products()
     normalisations_and_losses()
+    norms_in_one()
     reductions()
     random_numbers()
     images()
@@ -177,6 +178,29 @@ def products():
             backward(leaf((b % 4, m, k), dtype) @ leaf((k, n), dtype))
             backward(F.linear(leaf((m, k), dtype), leaf((n, k), dtype), leaf((n,), dtype)))
             backward(F.linear(leaf((m, k), dtype), leaf((n, k), dtype)))
+
+
+def norms_in_one():
+    """With what follows them."""
+    for dtype in DTYPES:
+        for size, window in (
+            ((3, 5), (1, 1)),
+            ((2, 34), (2, 2)),
+            ((5, 12), (2, 2)),
+            ((4, 7), (2, 3)),
+        ):
+            x, other = (leaf((2, 3, *size), dtype).detach()._buffer for _ in range(2))
+            small = [n // k for n, k in zip(size, window)]
+            y, (weight, bias, mean, invstd) = (
+                np.empty((2, 3, *small), dtype),
+                np.ones((4, 3), dtype),
+            )
+            given = weight, bias, y, mean, invstd, 1e-5
+            launch(mt.device("cpu"), "norm_relu.batch_norm_relu", x, *given, window)
+            given = weight, bias, mean, invstd, x.copy(), weight.copy(), bias.copy()
+            launch(mt.device("cpu"), "norm_relu.batch_norm_relu_grad", y, x, *given, window)
+            given = weight, bias, other, mean, invstd, 1e-5
+            launch(mt.device("cpu"), "norm_relu.batch_norm_add_relu", x, x.copy(), *given)
 
 
 def normalisations_and_losses():

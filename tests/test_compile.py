@@ -306,6 +306,84 @@ def test_maxima_come_before_relu(inplace):
     assert names.index("activation.relu_grad") < names.index("pool.max_pool2d_grad")
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize(
+    ("size", "behind", "expected"),
+    [
+        ((9, 8), lambda y, x: y * x, (1, 0, 1)),
+        ((9, 20), lambda y, x: F.avg_pool2d(y, 2), (1, 0, 1)),
+        ((9, 7), lambda y, x: F.avg_pool2d(y, (2, 3)), (1, 0, 1)),
+        ((9, 8), lambda y, x: F.avg_pool2d(y, 3, 2), (1, 0, 1)),  # windows overlap
+        ((9, 8), lambda y, x: F.avg_pool2d(y, 2).sum() + y, (1, 0, 1)),  # y is needed
+        ((1, 1), lambda y, x: y * x, (0, 0, 0)),
+    ],
+)
+def test_batch_norm_and_relu_become_one_launch(size, behind, expected, inplace):
+    norm = nn.BatchNorm2d(3)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+
+    def f(x):
+        norm.zero_grad()
+        x = x.clone().requires_grad_()
+        y = behind(F.relu(norm(x * 1.0), inplace=inplace), x)
+        (y * y).sum().backward()
+        return [y.detach(), *[p.grad.clone() for p in (x, *norm.parameters())]]
+
+    check_norms(f, (5, 3, *size), expected)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_batch_norm_and_a_sum_become_one_launch(inplace, late):
+    """With that which is made later, where both operands come from one."""
+    norms = nn.ModuleList([nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
+
+    def f(x):
+        norms.zero_grad()
+        x = x.clone().requires_grad_()
+        other = mt.tanh(x)
+        y = norms[0](x * 2.0)
+        if late:
+            other = norms[1](other)
+        if inplace:
+            y += other
+        y = F.relu(y if inplace else y + other, inplace=inplace)
+        (y * y).sum().backward()
+        return [y.detach(), x.grad.clone(), *[p.grad.clone() for p in norms[0].parameters()]]
+
+    check_norms(f, (5, 3, 7, 9), (0, 1, 0))
+
+
+def test_batch_norm_whose_bias_changes_keeps_what_relu_saw():
+    norm = nn.BatchNorm2d(3)
+
+    def f(x):
+        norm.zero_grad()
+        with mt.no_grad():
+            norm.bias.fill_(0.1)
+        x = x.clone().requires_grad_()
+        y = F.relu(norm(x * 1.0))
+        with mt.no_grad():
+            norm.bias.fill_(0.7)
+        (y * y).sum().backward()
+        return [y.detach(), x.grad.clone()]
+
+    check_norms(f, (5, 3, 7, 9), (1, 0, 0))
+
+
+def check_norms(f, shape, expected):
+    """Compare a function with its repetition, and count the launches with batch norm in them."""
+    repeated = mt.compile(f)
+    for seed in range(3):
+        mt.manual_seed(seed)
+        x = mt.randn(*shape)
+        same(repeated(x), f(x))
+    names = [launch.name for launch in plans(repeated)[0].launches]
+    kernels = "batch_norm_relu", "batch_norm_add_relu", "batch_norm_relu_grad"
+    assert tuple([names.count(f"norm_relu.{k}") for k in kernels]) == expected
+
+
 def test_sums_and_relu_write_over_what_nobody_reads(monkeypatch):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
 

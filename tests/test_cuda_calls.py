@@ -57,6 +57,26 @@ def test_pooling_in_pairs(shape, dtype):
         assert_equal(on_both("pool_pairs.max_pool_pairs_grad", [gy, found[0][1]], [gx]))
 
 
+@pytest.mark.parametrize("window", [(1, 1), (2, 3)])
+def test_batch_norm_and_what_follows_it(window):
+    rng = np.random.default_rng(3)
+    x, other = rng.normal(size=(2, 2, 3, 5, 7))
+    weight, bias = rng.normal(size=(2, 3))
+    small = 2, 3, 5 // window[0], 7 // window[1]
+    statistics, y = np.full((2, 3), np.nan), np.full(small, np.nan)
+    pairs = [
+        on_both("norm_relu.batch_norm_relu", [x, weight, bias], [y, *statistics], 1e-5, window)
+    ]
+    given = [rng.normal(size=small), x, weight, bias, *pairs[0][0][1:]]
+    outputs = [np.full(x.shape, np.nan), *statistics]
+    pairs.append(on_both("norm_relu.batch_norm_relu_grad", given, outputs, window))
+    given = [x, other, weight, bias]
+    pairs.append(on_both("norm_relu.batch_norm_add_relu", given, outputs, 1e-5))
+    for here, there in pairs:
+        for expected, found in zip(here, there, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("batch", "padding"), [(2, (0, 0)), (3, (2, 1)), (0, (0, 0))])
 def test_gradients_of_a_pooled_convolution(batch, padding, bias):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_cnn.kernels.cpu import loss, norm
+from minitorch_cnn.kernels.cpu import loss, norm, norm_relu
 
 from . import reference
 from .kernel_calls import assert_close, call, call_on_threads
@@ -107,6 +107,43 @@ def test_batch_norm_kernels_on_threads_give_the_definition_and_equal_bits(shape,
     outputs = outputs[:2]
     one, all_ = call_on_threads(norm.running_norm, inputs, outputs, 1e-5)
     for first, second in zip(one, all_, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [
+        ((4, 3, 7, 9), (1, 1)),
+        ((4, 3, 6, 12), (2, 2)),
+        ((3, 2, 9, 70), (2, 2)),
+        ((3, 2, 9, 7), (3, 2)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_and_what_follows_compute_their_definitions(shape, window, dtype):
+    generator, channels = np.random.default_rng(7), shape[1]
+    x, other = (random_values(generator, shape, dtype) for _ in range(2))
+    weight, bias = (random_values(generator, channels, dtype) for _ in range(2))
+    z, mean, var = reference.batch_norm(x, weight, bias)
+    statistics = [(channels, dtype), (channels, dtype)]
+    windows = reference.avg_pool2d_windows(shape[2:], window)
+    expected = reference.pool_average(np.maximum(z, 0), windows)
+    given = [x, weight, bias], [(expected.shape, dtype), *statistics], 1e-5, window
+    one, all_ = call_on_threads(norm_relu.batch_norm_relu, *given)
+    for found, wanted in zip(one, (expected, mean, 1 / np.sqrt(var + 1e-5)), strict=True):
+        assert_close(found, wanted, 4, 8)
+
+    gy = random_values(generator, expected.shape, dtype)
+    g = np.where(z > 0, reference.pool_average_grad(gy, shape[2:], windows), 0)
+    given = [gy, x, weight, bias, *one[1:]], [(shape, dtype), *statistics], window
+    one_grads, all_grads = call_on_threads(norm_relu.batch_norm_relu_grad, *given)
+    for found, wanted in zip(one_grads, reference.batch_norm_grads(g, x, weight), strict=True):
+        assert_close(found, wanted, 8, 100)
+
+    given = [x, other, weight, bias], [(shape, dtype), *statistics], 1e-5
+    one_sum, all_sums = call_on_threads(norm_relu.batch_norm_add_relu, *given)
+    assert_close(one_sum[0], np.maximum(z + other, 0), 4, 8)
+    for first, second in zip((*one, *one_grads, *one_sum), (*all_, *all_grads, *all_sums)):
         np.testing.assert_array_equal(first, second)
 
 

@@ -21,6 +21,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     load,
     load_tile,
     multiply_add,
+    passed,
     row_offsets,
     row_tile,
     store,
@@ -29,10 +30,12 @@ from minitorch_cnn.kernels.cpu.simd import (
     store_parted,
     store_sums,
     store_tile,
+    sum_of_lanes,
     tile_columns,
     tile_rows,
     transpose,
     zero_tile,
+    zeros,
 )
 
 WIDE, SLIM, LONG, NINE = (getattr(tiles, n) for n in ("WIDE", "SLIM", "LONG", "NINE"))
@@ -232,14 +235,17 @@ def vectors(x, y):
     store(add_neighbours(x, 2), y[9], 1)
     for k, count in enumerate((0, vector - 1, vector)):
         store_first(a, y[10 + k], 1, count)
-    return vector
+    store(zeros(x), y[13], 1)
+    store(passed(a, b), y[14], 1)
+    return vector, sum_of_lanes(a)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_vectors_compute_their_formulas(dtype):
     vector = vector_of(dtype)
     x = numbers(dtype, 2 * vector + 2)
-    y = np.full((13, 2 * vector + 3), 7, dtype)
+    x[1 + vector : 4 + vector] = 0, -0.0, np.nan
+    y = np.full((15, 2 * vector + 3), 7, dtype)
     expected = y.copy()
     a, b = x[1 : 1 + vector], x[1 + vector : -1]
     for k, value in enumerate((a, x[2], a + b, a - b, a / 2, -3 * a)):
@@ -248,7 +254,9 @@ def test_vectors_compute_their_formulas(dtype):
     expected[7, 1 : 1 + vector], expected[8, 2 : 2 + vector] = x[1:-1:2], x[2:-1:2]
     expected[9, 1 : 1 + vector] = x[2::2] + x[3::2]
     expected[11, 1:vector], expected[12, 1 : 1 + vector] = a[:-1], a
-    assert vectors(x, y) == vector
+    expected[13, 1 : 1 + vector] = 0
+    expected[14, 1 : 1 + vector] = np.where(b <= 0, 0, a)
+    assert vectors(x, y) == (vector, a.sum())
     np.testing.assert_array_equal(y, expected)
 
 

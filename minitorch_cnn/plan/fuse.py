@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..memory import Foreign, address
 from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots, with_arrays
 
 __all__ = ["fuse"]
@@ -21,6 +22,7 @@ class Program:
         self.launches: list[Launch | None] = list(launches)
         self.roots = roots
         self._users: dict[int, list[int]] = {}
+        self._held: list[tuple[int, int, int]] | None = None
         for i, launch in enumerate(launches):
             self._note(i, launch)
 
@@ -39,6 +41,28 @@ class Program:
     def is_private(self, slot: Any) -> bool:
         """Whether only launches look at a buffer, and nobody holds it when they are done."""
         return isinstance(slot, Slot) and self.roots[slot.root].is_free
+
+    def touched(self, array: Any, after: int, before: int) -> bool:
+        """Whether launches between two others may look at an array, the step's own or not."""
+        if isinstance(array, Slot):
+            return any([k < before for k in self.users(array, after)])
+        if self._held is None:
+            self._held = [
+                (*_span(a), i)
+                for i, launch in enumerate(self.launches)
+                if launch is not None
+                for a in arrays_of(launch.args)
+                if not isinstance(a, Slot)
+            ]
+        start, stop = _span(array)
+        return any([a < stop and start < b and after < k < before for a, b, k in self._held])
+
+    def neighbour(self, i: int, step: int) -> int:
+        """The next launch, or with a step of -1 the one before; if there is none, -1."""
+        i += step
+        while 0 <= i < len(self.launches) and self.launches[i] is None:
+            i += step
+        return i if i < len(self.launches) else -1
 
     def named(self, *names: str) -> Iterator[tuple[int, Launch]]:
         """The launches of these kernels, with their places."""
@@ -93,6 +117,14 @@ def fuse(launches: Sequence[Launch], roots: list[Root], reorder: bool = True) ->
 
 def _renamed(slot: Any, root: int, other: int) -> Any:
     return slot._replace(root=other) if isinstance(slot, Slot) and slot.root == root else slot
+
+
+def _span(array: Any) -> tuple[int, int]:
+    """From where to where an array lies in memory, about: one with gaps may lie anywhere."""
+    if not isinstance(array, Foreign) and not array.flags.c_contiguous:
+        return 0, 1 << 64
+    start = address(array)
+    return start, start + bytes_of([array])
 
 
 def relu_and_max_pool(program: Program) -> None:
@@ -217,6 +249,122 @@ def _passed_once(program: Program, slot: Any) -> bool:
     return program.is_private(slot) and len(program.users(slot)) == 2
 
 
+def batch_norm_and_relu(program: Program) -> None:
+    """Batch norm, relu, and averages of windows side by side if they follow: in one, and back in
+    one.
+
+    The gradient finds from what came in which numbers relu cut off, as it scaled and shifted them.
+    """
+    for i, launch in [*program.named("norm.batch_norm")]:
+        x, weight, bias, h, mean, invstd, eps = launch.args
+        relu = _only_reader(program, i, h, "activation.relu")
+        if relu is None or not isinstance(x, Slot) or len(x.shape) != 4 or x.shape[2:] == (1, 1):
+            continue
+        y = program.args(relu)[1]
+        if not _begins(program, y, relu, h):
+            continue
+        back, kernel_size = _slopes(program, i, relu), (1, 1)
+        gy, results = (program.args(back[0])[0], program.args(back[1])[5:8]) if back else (None, ())
+        pool, pool_grad = _averages(program, relu, back)
+        if pool is not None:
+            _, y, kernel_size, *_ = program.args(pool)
+            program.remove(pool)
+            if pool_grad is not None:
+                gy = program.args(pool_grad)[0]
+                program.remove(pool_grad)
+        given = x, weight, bias, y, mean, invstd, eps, kernel_size
+        program.remove(relu)
+        program.replace(i, "norm_relu.batch_norm_relu", *given)
+        if back:
+            given = gy, x, weight, bias, mean, invstd, *results, kernel_size
+            program.remove(back[0])
+            program.replace(back[1], "norm_relu.batch_norm_relu_grad", *given)
+
+
+def batch_norm_and_sum(program: Program) -> None:
+    """Batch norm, the sum with what goes round it, and relu: in one."""
+    for i, launch in [*program.named("elementwise.add")]:
+        relu = _only_reader(program, i, launch.args[2], "activation.relu")
+        shapes = [(len(a.shape), a.shape, a.dtype) for a in launch.args]
+        if relu is None or shapes != [shapes[0]] * 3 or shapes[0][0] != 4:
+            continue
+        for h, other in (launch.args[:2], launch.args[1::-1]):
+            norm = max([k for k in program.users(h) if k < i], default=-1)
+            if program.name(norm) != "norm.batch_norm" or program.args(norm)[3] != h:
+                continue
+            x, weight, bias, _, mean, invstd, eps = program.args(norm)
+            y = program.args(relu)[1]
+            alone = _only_reader(program, norm, h, "elementwise.add") == i
+            ready = isinstance(other, Slot) and other.root != h.root
+            ready = ready and not program.touched(other, norm, i)
+            if alone and ready and _begins(program, y, relu, h, other) and x.shape[2:] != (1, 1):
+                program.remove(i)
+                program.remove(relu)
+                given = x, other, weight, bias, y, mean, invstd, eps
+                program.replace(norm, "norm_relu.batch_norm_add_relu", *given)
+                break
+
+
+def _only_reader(program: Program, made: int, slot: Any, name: str) -> int | None:
+    """The launch that alone looks at what another made, or writes its result over it, by name."""
+    users = program.users(slot, after=made)
+    if not users or program.name(users[0]) != name:
+        return None
+    *given, result = program.args(users[0])
+    over = isinstance(result, Slot) and result == slot
+    alone = program.is_private(slot) and len(users) == 1
+    return users[0] if (over or alone) and any([a == slot for a in given]) else None
+
+
+def _begins(program: Program, slot: Any, made: int, *before: Any) -> bool:
+    """Whether a result is made by a launch, and not looked at sooner but as one of some others."""
+    return isinstance(slot, Slot) and (slot in before or program.users(slot)[0] == made)
+
+
+def _slopes(program: Program, norm: int, relu: int) -> tuple[int, int] | None:
+    """The gradients of relu and of the batch norm before it, if nobody needs what is between."""
+    x, weight, bias, _, mean, invstd, _ = program.args(norm)
+    y = program.args(relu)[1]
+    for slope in program.users(y, after=relu):
+        back = program.neighbour(slope, 1)
+        if [program.name(k) for k in (slope, back)] != [
+            "activation.relu_grad",
+            "norm.batch_norm_grad",
+        ]:
+            continue
+        _, mask, g = program.args(slope)
+        gy, source, _, *statistics, _, _, _, training = program.args(back)
+        same = (mask, gy, source, *statistics) == (y, g, x, mean, invstd)
+        changed = [program.touched(a, norm, slope) for a in (weight, bias)]
+        if same and training and _passed_once(program, g) and not any(changed):
+            return slope, back
+    return None
+
+
+def _averages(
+    program: Program, relu: int, slopes: tuple[int, int] | None
+) -> tuple[int | None, int | None]:
+    """The averages of windows side by side of what relu makes, and their gradient, if nobody else
+    needs either."""
+    y = program.args(relu)[1]
+    pool, *others = program.users(y, after=relu) or [-1]
+    if program.name(pool) != "pool.avg_pool2d" or not program.is_private(y):
+        return None, None
+    _, out, kernel_size, stride, padding, _, divisor = options = program.args(pool)
+    inside = [n * k <= size for n, k, size in zip(out.shape[2:], kernel_size, y.shape[2:])]
+    plain = stride == kernel_size and padding == (0, 0) and not divisor and max(kernel_size) <= 8
+    if not (plain and all(inside) and _begins(program, out, pool)):
+        return None, None
+    if slopes is None:
+        return (None, None) if others else (pool, None)
+    back = program.neighbour(slopes[0], -1)
+    if others != [slopes[0]] or program.name(back) != "pool.avg_pool2d_grad":
+        return None, None
+    _, gx, *same = program.args(back)
+    fits = gx == program.args(slopes[0])[0] and tuple(same) == options[2:]
+    return (pool, back) if fits and _passed_once(program, gx) else (None, None)
+
+
 IN_PLACE: dict[str, tuple[tuple[int, ...], int]] = {
     "activation.relu": ((0,), 1),
     "activation.relu_grad": ((0,), 2),
@@ -277,7 +425,12 @@ def gradients_of_a_pooled_convolution(program: Program) -> None:
 
 Rule = Callable[[Program], None]
 
-RULES: tuple[Rule, ...] = (relu_and_max_pool, relu_and_max_of_windows)
+RULES: tuple[Rule, ...] = (
+    relu_and_max_pool,
+    relu_and_max_of_windows,
+    batch_norm_and_relu,
+    batch_norm_and_sum,
+)
 """Rules that keep every bit."""
 
 REORDERING: tuple[Rule, ...] = (gradients_of_a_pooled_convolution,)

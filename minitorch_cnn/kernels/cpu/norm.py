@@ -2,7 +2,7 @@
 
 Every kernel goes through the data twice, for sums and for the result. A task takes a range of the
 batch and of the channels, so that its elements lie together in memory and few channels occupy all
-threads too; the sums of the tasks are then added up in order. Sums are in float64, and those of
+threads too; the sums of the tasks are then added up in order. They are in float64, and those of
 squares count from each channel's first element: a variance is a difference of numbers that may be
 close. Where there is one element a channel, x[n,c], vectors run along the channels.
 """
@@ -14,6 +14,8 @@ import numpy as np
 from ..drivers import driver, repeating_driver
 from ..jit import inner, kernel, threads_for
 from ..tasks import task_kernel
+from .norm_rows import moments_of_row, products_of_row, scale_row, slopes_of_row
+from .simd import broadcast, zeros
 
 TASK = 16384
 """Elements of a task, about."""
@@ -34,12 +36,12 @@ def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, e
 @repeating_driver
 def _batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, eps: float) -> None:
     """batch_norm of more than one element a channel"""
-    shape = _by_channel(x)
+    shape = by_channel(x)
     x, y = x.reshape(shape), y.reshape(shape)
-    threads, sums, cut = threads_for(3 * x.size), *_cut(*shape)
-    _moments(threads, x, sums, *cut)
-    _statistics(x, weight, bias, mean, invstd, sums, eps)
-    _normalise(threads, x, mean, sums, y, *cut)
+    threads, sums, cut = threads_for(3 * x.size), *cut_into_tasks(*shape)
+    moments(threads, x, sums, *cut)
+    statistics(x, weight, bias, mean, invstd, sums, eps)
+    _normalise(threads, x, mean, sums, y)
 
 
 @repeating_driver
@@ -47,15 +49,15 @@ def running_norm(
     x: Any, mean: Any, var: Any, weight: Any, bias: Any, y: Any, invstd: Any, eps: float
 ) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(var + eps), by channel"""
-    batch, channels, size = shape = _by_channel(x)
-    factors, cut = _cut(*shape)
+    batch, channels, size = shape = by_channel(x)
+    factors = np.empty((1, 2, channels))
     _running(var, weight, bias, invstd, factors, eps)
     if size == 1:
         flat = (batch, channels)
         _normalise_columns(x.reshape(flat), mean, factors, y.reshape(flat))
     else:
         x, y = x.reshape(shape), y.reshape(shape)
-        _normalise(threads_for(2 * x.size), x, mean, factors, y, *cut)
+        _normalise(threads_for(2 * x.size), x, mean, factors, y)
 
 
 @repeating_driver
@@ -74,28 +76,28 @@ def batch_norm_grad(
 
     Out of training, mean and invstd are not the batch's: gx = weight*invstd*gy.
     """
-    batch, channels, size = shape = _by_channel(x)
+    batch, channels, size = shape = by_channel(x)
     if size == 1:
         sums, flat = np.empty((1, 3, channels)), (batch, channels)
         gy, x, gx = gy.reshape(flat), x.reshape(flat), gx.reshape(flat)
         _batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sums, training)
     else:
         gy, x, gx = gy.reshape(shape), x.reshape(shape), gx.reshape(shape)
-        threads, sums, cut = threads_for(4 * x.size), *_cut(*shape)
+        threads, sums, cut = threads_for(4 * x.size), *cut_into_tasks(*shape)
         _products(threads, gy, x, mean, sums, *cut)
-        _factors(weight, invstd, gweight, gbias, sums, batch * size)
+        factors_of_gradient(weight, invstd, gweight, gbias, sums, batch * size)
         if training:
-            _through_statistics(threads, gy, x, mean, sums, gx, *cut)
+            _through_statistics(threads, gy, x, mean, sums, gx)
         else:
             _scaled(threads, gy, sums, gx, *cut)
 
 
-def _by_channel(x: Any) -> tuple[int, int, int]:
+def by_channel(x: Any) -> tuple[int, int, int]:
     batch, channels = x.shape[:2]
     return batch, channels, x.size // max(batch * channels, 1)
 
 
-def _cut(batch: int, channels: int, size: int) -> tuple[Any, tuple[int, int]]:
+def cut_into_tasks(batch: int, channels: int, size: int) -> tuple[Any, tuple[int, int]]:
     """Room for the tasks' sums; how many of the batch and of the channels a task takes."""
     width = max(1, min(channels, TASK // 4 // max(size, 1)))
     length = max(1, TASK // (width * max(size, 1)))
@@ -103,63 +105,49 @@ def _cut(batch: int, channels: int, size: int) -> tuple[Any, tuple[int, int]]:
 
 
 @task_kernel
-def _moments(thread, threads, x, sums, length, width):
-    """Of a task, sums[piece,0,c] = sum d, sums[piece,1,c] = sum d^2, d = x[n,c,s] - x[0,c,0]"""
-    moments(thread, threads, x, sums, length, width)
-
-
-@inner
 def moments(thread, threads, x, sums, length, width):
-    """_moments for one thread"""
-    channels = x.shape[1]
+    """Of a task, sums[piece,0,c] = sum d, sums[piece,1,c] = sum d^2, d = x[n,c,s] - x[0,c,0]"""
+    channels, size, xs = x.shape[1], x.shape[2], x.reshape(-1)
     blocks = -(-channels // width)
     tasks = sums.shape[0] * blocks
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
         piece, first = task // blocks, task % blocks * width
         last = min(first + width, channels)
-        part, here = x[piece * length : (piece + 1) * length], sums[piece]
+        here = sums[piece]
         for c in range(first, last):
             here[0, c] = here[1, c] = 0.0
-        for n in range(part.shape[0]):
+        for n in range(piece * length, min((piece + 1) * length, x.shape[0])):
             for c in range(first, last):
-                row, origin, total, squares = part[n, c], np.float64(x[0, c, 0]), 0.0, 0.0
-                for s in range(row.size):
-                    d = row[s] - origin
-                    total += d
-                    squares += d * d
+                at = (n * channels + c) * size
+                total, squares = moments_of_row(xs, at, size, c * size)
                 here[0, c] += total
                 here[1, c] += squares
 
 
 @kernel()
-def _statistics(x, weight, bias, mean, invstd, sums, eps):
+def statistics(x, weight, bias, mean, invstd, sums, eps):
     """mean and invstd from the sums, then in their place scale and shift"""
     count = x.shape[0] * x.shape[2]
     for c in range(mean.size):
-        statistics(x[0, c, 0], c, weight, bias, mean, invstd, sums, count, eps)
+        _statistics_of(x[0, c, 0], c, weight, bias, mean, invstd, sums, count, eps)
 
 
 @task_kernel
-def _normalise(thread, threads, x, mean, factors, y, length, width):
+def _normalise(thread, threads, x, mean, factors, y):
     """y[n,c,s] = (x[n,c,s] - mean[c]) scale[c] + shift[c]; scale and shift are factors[0]"""
-    normalise(thread, threads, x, mean, factors, y, length, width)
-
-
-@inner
-def normalise(thread, threads, x, mean, factors, y, length, width):
-    """_normalise for one thread"""
-    channels = x.shape[1]
-    blocks, real = -(-channels // width), y.dtype.type
-    tasks = -(-x.shape[0] // length) * blocks
-    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
-        piece, first = task // blocks, task % blocks * width
-        part, outs = x[piece * length : (piece + 1) * length], y[piece * length :]
-        for n in range(part.shape[0]):
-            for c in range(first, min(first + width, channels)):
-                row, out, middle = part[n, c], outs[n, c], mean[c]
-                scale, shift = real(factors[0, 0, c]), real(factors[0, 1, c])
-                for s in range(row.size):
-                    out[s] = (row[s] - middle) * scale + shift
+    channels, size = x.shape[1], x.shape[2]
+    planes, xs, ys, numbers = (
+        x.shape[0] * channels,
+        x.reshape(-1),
+        y.reshape(-1),
+        np.empty(2, x.dtype),
+    )
+    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+        c = plane % channels
+        numbers[0], numbers[1] = factors[0, 0, c], factors[0, 1, c]
+        scale, shift = broadcast(numbers, 0), broadcast(numbers, 1)
+        at = plane * size
+        scale_row(xs, at, size, broadcast(mean, c), scale, shift, False, ys, at)
 
 
 @kernel()
@@ -181,7 +169,7 @@ def batch_norm_columns(x, weight, bias, y, mean, invstd, sums, eps):
             total[c] += d
             squares[c] += d * d
     for c in range(mean.size):
-        statistics(origin[c], c, weight, bias, mean, invstd, sums, x.shape[0], eps)
+        _statistics_of(origin[c], c, weight, bias, mean, invstd, sums, x.shape[0], eps)
     normalise_columns(x, mean, sums[0, 0], sums[0, 1], y)
 
 
@@ -210,7 +198,7 @@ def _running(var, weight, bias, invstd, factors, eps):
 
 
 @inner
-def statistics(origin, c, weight, bias, mean, invstd, sums, count, eps):
+def _statistics_of(origin, c, weight, bias, mean, invstd, sums, count, eps):
     """mean = origin + sum d / count, invstd = 1 / sqrt(sum d^2 / count - (sum d / count)^2 + eps);
     scale = invstd weight, shift = bias"""
     total, squares = 0.0, 0.0
@@ -230,72 +218,50 @@ def statistics(origin, c, weight, bias, mean, invstd, sums, count, eps):
 @task_kernel
 def _products(thread, threads, gy, x, mean, sums, length, width):
     """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean)"""
-    products(thread, threads, gy, x, mean, sums, length, width)
-
-
-@inner
-def products(thread, threads, gy, x, mean, sums, length, width):
-    """_products for one thread"""
-    channels = x.shape[1]
-    blocks = -(-channels // width)
+    channels, size, xs, grads = x.shape[1], x.shape[2], x.reshape(-1), gy.reshape(-1)
+    blocks, nothing = -(-channels // width), zeros(x)
     tasks = sums.shape[0] * blocks
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
         piece, first = task // blocks, task % blocks * width
-        last = min(first + width, channels)
-        part, here = x[piece * length : (piece + 1) * length], sums[piece]
-        grads = gy[piece * length :]
+        last, here = min(first + width, channels), sums[piece]
         for c in range(first, last):
             here[0, c] = here[1, c] = 0.0
-        for n in range(part.shape[0]):
+        for n in range(piece * length, min((piece + 1) * length, x.shape[0])):
             for c in range(first, last):
-                row, grad, middle, total, product = part[n, c], grads[n, c], mean[c], 0.0, 0.0
-                for s in range(row.size):
-                    total += grad[s]
-                    product += np.float64(grad[s]) * (row[s] - middle)
+                at, middle = (n * channels + c) * size, broadcast(mean, c)
+                total, product = products_of_row(
+                    grads, at, xs, at, size, middle, nothing, nothing, False
+                )
                 here[0, c] += total
                 here[1, c] += product
 
 
 @kernel()
-def _factors(weight, invstd, gweight, gbias, sums, count):
-    """gbias and gweight from the sums, then in their place scale, slope and level"""
-    gradient_factors(weight, invstd, gweight, gbias, sums, count)
+def factors_of_gradient(weight, invstd, gweight, gbias, sums, count):
+    """gbias and gweight from the sums, then in their place rate, fall and level"""
+    _factors(weight, invstd, gweight, gbias, sums, count)
 
 
 @task_kernel
-def _through_statistics(thread, threads, gy, x, mean, factors, gx, length, width):
-    """gx = gy scale - (x - mean) slope - level; these are factors[0]"""
-    through_statistics(thread, threads, gy, x, mean, factors, gx, length, width)
-
-
-@inner
-def through_statistics(thread, threads, gy, x, mean, factors, gx, length, width):
-    """_through_statistics for one thread"""
-    channels = x.shape[1]
-    blocks, real = -(-channels // width), gx.dtype.type
-    tasks = -(-x.shape[0] // length) * blocks
-    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
-        piece, first = task // blocks, task % blocks * width
-        part = x[piece * length : (piece + 1) * length]
-        grads, outs = gy[piece * length :], gx[piece * length :]
-        for n in range(part.shape[0]):
-            for c in range(first, min(first + width, channels)):
-                row, grad, out, middle = part[n, c], grads[n, c], outs[n, c], mean[c]
-                scale, slope = real(factors[0, 0, c]), real(factors[0, 1, c])
-                level = real(factors[0, 2, c])
-                for s in range(row.size):
-                    out[s] = grad[s] * scale - (row[s] - middle) * slope - level
+def _through_statistics(thread, threads, gy, x, mean, factors, gx):
+    """gx = gy rate + (x - mean) fall + level; these are factors[0]"""
+    channels, size = x.shape[1], x.shape[2]
+    xs, grads, outs = x.reshape(-1), gy.reshape(-1), gx.reshape(-1)
+    planes, numbers, nothing = x.shape[0] * channels, np.empty(3, x.dtype), zeros(x)
+    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+        c, at = plane % channels, plane * size
+        for k in range(3):
+            numbers[k] = factors[0, k, c]
+        rate, fall, level = broadcast(numbers, 0), broadcast(numbers, 1), broadcast(numbers, 2)
+        slopes_of_row(
+            grads, at, xs, at, size, broadcast(mean, c), nothing, nothing, False,
+            rate, fall, level, outs,
+        )  # fmt: skip
 
 
 @task_kernel
 def _scaled(thread, threads, gy, factors, gx, length, width):
     """gx = gy scale, which is factors[0,0]"""
-    scaled(thread, threads, gy, factors, gx, length, width)
-
-
-@inner
-def scaled(thread, threads, gy, factors, gx, length, width):
-    """_scaled for one thread"""
     channels = gy.shape[1]
     blocks = -(-channels // width)
     tasks = -(-gy.shape[0] // length) * blocks
@@ -326,23 +292,23 @@ def batch_norm_grad_columns(gy, x, weight, mean, invstd, gx, gweight, gbias, sum
         for c in range(row.size):
             total[c] += grad[c]
             product[c] += np.float64(grad[c]) * (row[c] - mean[c])
-    gradient_factors(weight, invstd, gweight, gbias, sums, x.shape[0])
-    real, scale, slope, level = gx.dtype.type, sums[0, 0], sums[0, 1], sums[0, 2]
+    _factors(weight, invstd, gweight, gbias, sums, x.shape[0])
+    real, rate, fall, level = gx.dtype.type, sums[0, 0], sums[0, 1], sums[0, 2]
     for n in range(x.shape[0]):
         row, grad, out = x[n], gy[n], gx[n]
         if training:
             for c in range(row.size):
-                fall = (row[c] - mean[c]) * real(slope[c]) + real(level[c])
-                out[c] = grad[c] * real(scale[c]) - fall
+                through = (row[c] - mean[c]) * real(fall[c]) + real(level[c])
+                out[c] = grad[c] * real(rate[c]) + through
         else:
             for c in range(row.size):
-                out[c] = grad[c] * real(scale[c])
+                out[c] = grad[c] * real(rate[c])
 
 
 @inner
-def gradient_factors(weight, invstd, gweight, gbias, sums, count):
-    """gbias = sum gy, gweight = invstd sum gy (x - mean); then in place of the sums scale, slope
-    and level"""
+def _factors(weight, invstd, gweight, gbias, sums, count):
+    """gbias = sum gy, gweight = invstd sum gy (x - mean); then in place of the sums rate, fall and
+    level: gx = gy rate + (x - mean) fall + level"""
     for c in range(gbias.size):
         total, product = 0.0, 0.0
         for piece in range(sums.shape[0]):
@@ -352,8 +318,8 @@ def gradient_factors(weight, invstd, gweight, gbias, sums, count):
         gweight[c] = product * invstd[c]
         scale = np.float64(invstd[c]) * (weight[c] if weight.size else 1)
         sums[0, 0, c] = scale
-        sums[0, 1, c] = scale * product * np.float64(invstd[c]) ** 2 / count
-        sums[0, 2, c] = scale * total / count
+        sums[0, 1, c] = -scale * product * np.float64(invstd[c]) ** 2 / count
+        sums[0, 2, c] = -scale * total / count
 
 
 @kernel()

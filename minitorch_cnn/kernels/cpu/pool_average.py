@@ -43,15 +43,18 @@ def average_windows(thread, threads, x, y, kernel_size, divisor):
             rows = min(some, oh - first)
             for i in range(rows):
                 line = (plane * height + (first + i) * high) * width
-                add_rows(xs, line, width, high, sums, i * ow * wide, ow * wide)
+                add_rows(xs, line, width, high, sums, i * ow * wide, ow * wide, False)
             average_neighbours(sums, ys, (plane * oh + first) * ow, rows * ow, wide, share)
 
 
 @inner
-def add_rows(x, i, width, count, y, j, wide):
-    """y[j + s] = sum of x[i + u*width + s] over u < count, for s < wide; behind it y may change"""
+def add_rows(x, i, width, count, y, j, wide, room):
+    """y[j + s] = sum of x[i + u*width + s] over u < count, for s < wide; behind it y may change
+
+    If there is room, a vector of x may be read from where its last rows end.
+    """
     vector = lanes(x)
-    whole = wide - wide % vector
+    whole = wide + (-wide % vector if room else -(wide % vector))
     for s in range(0, whole, vector):
         total = load(x, i + s)
         for u in range(1, count):
@@ -118,6 +121,25 @@ def spread_to_neighbours(x, i, size, count, share, y):
             value = row[j] * share
             for v in range(count):
                 y[count * j + v] = value
+
+
+@inner
+def spread_plane(gy, plane, height, width, windows, shares, gx):
+    """gx[kh*i+u,kw*j+v] = gy[plane,i,j] / (kh*kw), 0 where no window is, of one plane; behind it gx
+    may change, and shares does"""
+    oh, ow, high, wide = windows
+    share = gx.dtype.type(1 / (high * wide))
+    spread_to_neighbours(gy, plane * oh * ow, oh * ow, wide, share, shares)
+    for i in range(oh):
+        for u in range(high):
+            line = (i * high + u) * width
+            if ow * wide == width:
+                # What a vector holds beyond a row the next one overwrites.
+                for s in range(0, width, lanes(gy)):
+                    store(load(shares, i * width + s), gx, line + s)
+            else:
+                copy_row(shares, i * ow * wide, gx, line, ow * wide, width)
+    clear(gx[oh * high * width : height * width])
 
 
 @inner

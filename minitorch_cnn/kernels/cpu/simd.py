@@ -461,6 +461,16 @@ def add_tile(typingctx, tile, y, i, rows, columns):
     )(typingctx, tile, y, i, rows, columns)
 
 
+def _sum_of_lanes(builder, value):
+    """The sum of a vector's lanes, by halves."""
+    while value.type.count > 1:
+        half = value.type.count // 2
+        low = _shuffle(builder, value, value, range(half))
+        high = _shuffle(builder, value, value, range(half, 2 * half))
+        value = builder.fadd(low, high)
+    return builder.extract_element(value, INT32(0))
+
+
 @intrinsic
 def store_sums(typingctx, tile, y, i, rows, columns):
     """y[i + rows(m) + columns(n)] = the sum of the lanes of tile[m,n], by halves"""
@@ -472,14 +482,9 @@ def store_sums(typingctx, tile, y, i, rows, columns):
         for m in range(tile.rows):
             row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
             for n in range(tile.columns):
-                value = vectors[m * tile.columns + n]
-                while value.type.count > 1:
-                    half = value.type.count // 2
-                    low = _shuffle(builder, value, value, range(half))
-                    high = _shuffle(builder, value, value, range(half, 2 * half))
-                    value = builder.fadd(low, high)
+                value = _sum_of_lanes(builder, vectors[m * tile.columns + n])
                 place = builder.gep(row, [_step(context, builder, columns, column_steps, n)])
-                builder.store(builder.extract_element(value, INT32(0)), place)
+                builder.store(value, place)
         return context.get_dummy_value()
 
     return types.void(tile, y, i, rows, columns), codegen
@@ -613,6 +618,40 @@ def fused(typingctx, a, b, c):
         return _multiply_add(builder, *args)
 
     return c(a, b, c), codegen
+
+
+@intrinsic
+def zeros(typingctx, x):
+    """A vector of zeros of x's type"""
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(_kind(x.dtype), [0.0] * _kind(x.dtype).count)
+
+    return Vector(x.dtype)(x), codegen
+
+
+@intrinsic
+def passed(typingctx, a, b):
+    """a in the lanes where b is above 0, or NaN; 0 in others"""
+
+    def codegen(context, builder, signature, args):
+        nothing = ir.Constant(args[0].type, [0.0] * args[0].type.count)
+        return builder.select(builder.fcmp_ordered("<=", args[1], nothing), nothing, args[0])
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def sum_of_lanes(typingctx, vector):
+    """The sum of a vector's lanes in float64, by halves"""
+
+    def codegen(context, builder, signature, args):
+        value = args[0]
+        if _size(value.type) == 4:
+            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), value.type.count))
+        return _sum_of_lanes(builder, value)
+
+    return types.float64(vector), codegen
 
 
 @intrinsic

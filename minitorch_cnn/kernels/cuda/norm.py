@@ -65,7 +65,7 @@ def normalised(kind: Any) -> tuple[Any, ...]:
     return normalised, (array, array, array, array, array, array, integers(5))
 
 
-def _normalise(x: Any, mean: Any, invstd: Any, weight: Any, bias: Any, y: Any) -> None:
+def normalise(x: Any, mean: Any, invstd: Any, weight: Any, bias: Any, y: Any) -> None:
     _, channels, size = _by_channel(x)
     p = (x.size, channels, size, int(weight.size > 0), int(bias.size > 0))
     kernel = normalised(of(x.dtype))
@@ -83,7 +83,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, y: Any, mean: Any, invstd: Any, e
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(mean((x-mean)^2) + eps) by channel"""
     if x.size:
         moments(of(x.dtype))(x.shape[1], x, mean, invstd, _by_channel(x), eps)
-        _normalise(x, mean, invstd, weight, bias, y)
+        normalise(x, mean, invstd, weight, bias, y)
 
 
 @variants((f32,), (f64,))
@@ -103,7 +103,7 @@ def running_norm(
 ) -> None:
     """y = (x-mean)*invstd*weight + bias, invstd = 1/sqrt(var + eps), by channel"""
     deviation(of(x.dtype))(blocks_for(var.size, BLOCK), var, invstd, (var.size,), eps)
-    _normalise(x, mean, invstd, weight, bias, y)
+    normalise(x, mean, invstd, weight, bias, y)
 
 
 @variants((f32,), (f64,))
