@@ -34,7 +34,7 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
-from .tiles import FOUR, WHOLE, WIDE
+from .tiles import FOUR, LONG, SIX, THREE, WHOLE, WIDE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
@@ -151,7 +151,13 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
     if _is_pointwise(kernel, stride, padding):
         source, target = _as_rows(source), _as_rows(target)
     terms, in_lanes = inputs * kernel[0] * kernel[1], way == "channels"
-    block = max(1, BLOCK // target.shape[3])
+    # Three channels are an image's colours.
+    rows = 3 if outputs == 3 else _tile_rows(outputs)
+    if in_lanes:
+        block = max(1, BLOCK // target.shape[3])
+    else:
+        columns = {1: LONG, 3: THREE, 4: FOUR, 6: SIX}[rows]
+        block = _whole_tiles(*target.shape[2:], vector, columns)
     plan = geometry(
         adjoint, inputs, steps[1], source.shape[2:], target.shape[2:], kernel, stride, padding,
         dilation, 1 if in_lanes else vector, block,
@@ -170,8 +176,6 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
     else:
         size = plan.source_size + REGISTERS * vector
         memory = workspace("memory", threads, size, source.dtype)
-        # Three channels are an image's colours.
-        rows = 3 if outputs == 3 else _tile_rows(outputs)
         run = {1: by_positions_1, 3: by_positions_3, 4: by_positions_4, 6: by_positions_6}[rows]
         run(
             threads, source, w.reshape(-1), bias, target, memory, plan.tables, groups, steps[0],
@@ -210,6 +214,24 @@ def _tile_rows(outputs):
     if outputs < 4:
         return 1
     return 6 if outputs >= 6 and -(-outputs // 6) * 6 < -(-outputs // 4) * 4 else 4
+
+
+@lru_cache(maxsize=512)
+def _whole_tiles(high, wide, vector, columns):
+    """How many rows of the target are worked on at once, by positions.
+
+    Some BLOCK positions, and of such numbers the one with the fewest tiles: the last tile of a
+    block takes as long as a full one.
+    """
+    across = -(-wide // vector)  # vectors of a row
+
+    def tiles(blocks):
+        rows = -(-high // blocks)
+        whole, rest = divmod(high, rows)
+        return whole * -(-rows * across // columns) - (-rest * across // columns)
+
+    few, many = (max(1, min(high, -(-high * wide // size))) for size in (2 * BLOCK, BLOCK // 2))
+    return -(-high // min(range(few, many + 1), key=tiles))
 
 
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
