@@ -29,7 +29,7 @@ from .simd import (
 FRAME = 9  # vectors of a frame that are summed at once
 WINDOWS = 32  # whose frames stay near, if a row has no more
 PARTS = 16  # of the batch, summed apart: by the shape alone, whatever the number of threads
-WIDTHS = {3: 3, 5: 2}  # by the rows of a kernel: how many vectors of a row a tile has
+WIDTHS = {3: 3, 5: 1}  # by the rows of a kernel: how many vectors of a row a tile has
 
 
 @driver
@@ -68,7 +68,7 @@ def _sums_of_5(thread, threads, gy, x, sums, bias_sums, memories, code, top, lef
     """sums[part,o,u,v*C+c] of weight_grad for kernels of 5 rows"""
     count = gy.shape[2] * gy.shape[3]
     _sums(
-        zero_tile(x, 5, 2), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
+        zero_tile(x, 5, 1), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
         left, np.empty(count, x.dtype), np.empty(count + 5, np.int64),
     )  # fmt: skip
 
