@@ -84,7 +84,9 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         threads = threads_for(TAPS * gy.size)
         depthwise_weight(threads, gy, x, gw, gb, *padding)
         return
-    if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
+    # Fewer outputs would leave a half of its tiles empty.
+    fill = outputs >= 2 * vector
+    if fill and _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
     in_lanes = outputs >= vector
