@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -154,13 +155,16 @@ class Training:
         return self.step(self.images, self.labels)
 
 
-def losses_agree(ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
-    """Raise AssertionError unless both learn alike.
+# For how many steps the losses of both are compared. Of millions of numbers before relu some are so
+# close to 0 that rounding decides on which side they lie, and what follows grows from step to step:
+# with ResNet-20 PyTorch's losses in float32 are 3e-3 from its own in float64 after 20 steps on 16
+# images.
+COMPARED = {"notebook": 20, "other": 10, "resnet20": 5}
 
-    That is, to 1e-4 of a loss: in batches of 64 PyTorch's in float32 are 1.2e-4 from its own in
-    float64, ours 1.2e-7, and they are some 1.6.
-    """
-    for _ in range(LEARNT):
+
+def losses_agree(net: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
+    """Raise AssertionError unless both learn alike: to 1e-4 of a loss."""
+    for _ in range(COMPARED[net]):
         harness.assert_close(ours(), theirs(), 1e-4)
 
 
@@ -174,7 +178,7 @@ def comparison(batch: int, compiled: bool, net: str, against_compiled: bool) -> 
         return Training(torch, weights, batch, compile_it, net)
 
     name = f"batch {batch}" + ", compiled" * compiled + ", the other network" * (net == "other")
-    return Comparison(name, make, flop=batch * FLOP[net], check=losses_agree)
+    return Comparison(name, make, flop=batch * FLOP[net], check=partial(losses_agree, net))
 
 
 @contextlib.contextmanager
