@@ -20,6 +20,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     lanes,
     load,
     load_tile,
+    load_tile_inside,
     multiply_add,
     passed,
     row_offsets,
@@ -30,6 +31,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     store_parted,
     store_sums,
     store_tile,
+    store_tile_inside,
     sum_of_lanes,
     tile_columns,
     tile_rows,
@@ -218,6 +220,29 @@ def test_few_elements_are_copied_and_no_more(dtype):
         x, y = numbers(dtype, 2 + count), np.full(count + 3, 9, dtype)
         copies_few(x, 2, y, 1, count)
         np.testing.assert_array_equal(y, [9, *x[2:], 9, 9])
+
+
+@njit
+def moves_inside(x, i, x_step, y, j, y_step, count):
+    tile = load_tile_inside(zero_tile(x, 2, 2), x, i, x_step, count)
+    store_tile(tile, y[0], j, y_step, lanes(x))
+    store_tile_inside(tile, y[1], j, y_step, count)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_tiles_end_inside_their_columns(dtype):
+    width = 2 * vector_of(dtype)
+    x_step, y_step = width + 3, width + 2
+    for count in range(width + 1):
+        x = numbers(dtype, 2 + x_step + count)  # and not one element more
+        y = np.full((2, 1 + y_step + width), 9, dtype)
+        expected = y.copy()
+        for m, start in enumerate((1, 1 + y_step)):
+            row = x[2 + m * x_step :][:count]
+            expected[:, start : start + count] = row
+            expected[0, start + count : start + width] = 0
+        moves_inside(x, 2, x_step, y, 1, y_step, count)
+        np.testing.assert_array_equal(y, expected)
 
 
 @njit

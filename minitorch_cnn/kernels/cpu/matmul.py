@@ -4,7 +4,7 @@ Not BLAS, which has a second pool of threads, and bits that vary with their numb
 
 - *by columns*: lanes are neighbouring columns of the result; a panel of the right matrix, a tile's
   width of columns, is multiplied with all rows of the left one. It is copied first where its rows
-  lie far apart and many rows use it, or if it is stored transposed.
+  lie far apart and many rows use it, if it is stored transposed, or where columns end inside it.
 - *by rows*: lanes run along the sum, for a transposed right matrix and few rows on the left.
 """
 
@@ -21,14 +21,17 @@ from .simd import (
     column_offsets,
     column_tile,
     dot,
+    dot_inside,
     lanes,
     load,
-    load_tile,
+    load_inside,
+    load_tile_inside,
     multiply_add,
     row_tile,
     store,
     store_sums,
     store_tile,
+    store_tile_inside,
     tile_columns,
     transpose,
     zero_tile,
@@ -37,7 +40,6 @@ from .tiles import FOUR
 
 MANY = 32  # rows that repay a copy of the right matrix
 TERMS = 256  # of which a panel is made at a time
-LARGE = 1 << 24  # multiply-adds from which a last narrow panel is worth a kernel
 BLOCK = 1 << 15  # elements that stay in fast memory, the second level of caches
 
 
@@ -71,124 +73,116 @@ def product(
     a: Any, b: Any, bias: Any, y: Any, turn_a: bool, turn_b: bool, bias_of_rows: bool = False
 ) -> None:
     """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]"""
-    stack, rows, columns = y.shape
+    _, rows, columns = y.shape
     depth = a.shape[1 if turn_a else 2]
     if y.size == 0:
         return
-    threads = threads_for(y.size * depth)
-    vector = VECTOR_BYTES // y.itemsize
+    threads, vector = threads_for(y.size * depth), VECTOR_BYTES // y.itemsize
     if turn_b and not turn_a and not bias_of_rows and (rows < MANY or columns < vector):
         by_rows(threads, a, b, bias, y)
         return
-    panels = -(-columns // (FOUR * vector))
-    # Blocks of rows of the left matrix, of whole tiles: so small that one stays in fast memory for
-    # all panels, and so many that each thread has some.
-    blocks = max(rows * min(depth, TERMS) // BLOCK, -(-2 * threads // (panels * stack)))
-    blocks = max(1, min(rows // 8, blocks))
-    panel = workspace("panel", threads, (TERMS + 5) * FOUR * vector, y.dtype)
-    # If the last panel is but a vector and work is large, a kernel for it pays its compilation.
-    last = columns % (FOUR * vector)
-    split = columns > last > 0 and last <= vector and y.size * depth > LARGE
-    end = columns - last if split else columns
-    options = turn_a, turn_b, blocks, bias_of_rows
-    by_columns(threads, a, b, bias, y, panel, 0, end, *options)
-    if split:
-        by_column(threads, a, b, bias, y, panel, end, columns, *options)
+    # Blocks of rows of the left matrix, so small that one stays in fast memory for all panels.
+    blocks = max(1, min(-(-rows // 4), rows * min(depth, TERMS) // BLOCK))
+    memory = workspace("panel", threads, (TERMS + 1) * FOUR * vector, y.dtype)
+    by_columns(threads, a, b, bias, y, memory, turn_a, turn_b, blocks, bias_of_rows)
 
 
 @task_kernel
-def by_columns(
-    thread, threads, a, b, bias, y, memories, begin, end, turn_a, turn_b, blocks, bias_of_rows
-):
-    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j] for begin <= j < end; or bias[i]"""
-    _by_columns(
-        zero_tile(y, 4, FOUR), thread, threads, a, b, bias, y, memories[thread], begin, end,
-        turn_a, turn_b, blocks, bias_of_rows,
-    )  # fmt: skip
+def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks, bias_of_rows):
+    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]
 
-
-@task_kernel
-def by_column(
-    thread, threads, a, b, bias, y, memories, begin, end, turn_a, turn_b, blocks, bias_of_rows
-):
-    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j] for begin <= j < end; or bias[i]
-
-    In tiles of one vector's columns.
+    In tiles of four rows: in the order of blocks of rows, in these of panels, in these of rows.
+    Every thread does as many in a row as the others, counted by their vectors of columns.
     """
-    _by_columns(
-        zero_tile(y, 4, 1), thread, threads, a, b, bias, y, memories[thread], begin, end,
-        turn_a, turn_b, blocks, bias_of_rows,
-    )  # fmt: skip
-
-
-@inner
-def _by_columns(
-    shape, thread, threads, a, b, bias, y, memory, begin, end, turn_a, turn_b, blocks, bias_of_rows
-):
-    """by_columns for one thread"""
     stack, rows, columns = y.shape
     depth = a.shape[1] if turn_a else a.shape[2]
-    vector = lanes(y)
-    width = tile_columns(shape) * vector
-    panels = (end - begin + width - 1) // width
+    vector, memory = lanes(y), memories[thread]
+    line = memory[TERMS * FOUR * vector :]
+    wide, slim = zero_tile(y, 4, FOUR), zero_tile(y, 4, 2)
+    tiles, vectors = (rows + 3) // 4, (columns + vector - 1) // vector
+    # What wide panels leave is done in slim ones, unless these together are as wide as one more.
+    wides = vectors // FOUR
+    slims = (vectors - wides * FOUR + 1) // 2
+    if 2 * slims >= FOUR:
+        wides, slims = wides + 1, 0
+    vectors = wides * FOUR + slims * 2
+    parts = max(1, (depth + TERMS - 1) // TERMS)
     row_step, term_step = (1, rows) if turn_a else (depth, 1)
     lefts, rights = a.shape[0], b.shape[0]
     a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
-    buffer, line = memory[TERMS * width :], memory[(TERMS + 4) * width :]
-    tasks = stack * panels * blocks
-    for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
-        s, rest = task // (panels * blocks), task % (panels * blocks)
-        block, j = rest // panels, begin + rest % panels * width
-        some = min(width, end - j)
-        left = s * rows * depth if lefts > 1 else 0
+    place = stack * tiles * vectors * thread // threads
+    end = stack * tiles * vectors * (thread + 1) // threads
+    while place < end:
+        # Which panel of which block of which matrix a place is in, and where the panel begins.
+        s, rest = place // (tiles * vectors), place % (tiles * vectors)
+        block = ((rest // vectors + 1) * blocks - 1) // tiles
+        t0, t1 = block * tiles // blocks, (block + 1) * tiles // blocks
+        origin = place - rest + t0 * vectors
+        first, here = 0, FOUR  # vectors before and in the panel
+        if place - origin >= (t1 - t0) * wides * FOUR:
+            first, here = wides * FOUR, 2
+        first += (place - origin - (t1 - t0) * first) // ((t1 - t0) * here) * here
+        origin += (t1 - t0) * first
+        # A tile is done by the thread that its first vector falls to.
+        i0 = (t0 + (place - origin + here - 1) // here) * 4
+        i1 = min((t0 + (end - origin + here - 1) // here) * 4, t1 * 4, rows)
+        place = origin + (t1 - t0) * here
+        if i0 >= i1:
+            continue
+        j, width = first * vector, here * vector
+        some = min(width, columns - j)
         right = s * depth * columns if rights > 1 else 0
-        # Whole tiles in all blocks but the last.
-        i0 = block * (rows // 4) // blocks * 4
-        i1 = rows if block == blocks - 1 else (block + 1) * (rows // 4) // blocks * 4
-        # Some terms at a time: so much of the panel stays in the fastest memory for all rows.
-        for k0 in range(0, max(1, depth), TERMS):
-            terms = min(depth - k0, TERMS)
+        left, to = s * rows * depth if lefts > 1 else 0, s * rows * columns + j
+        for lane in range(0, width, vector):
+            inside = 0 if bias_of_rows or bias.size == 0 else some - lane
+            store(load_inside(bias, j + lane, 0, inside), line, lane)
+        of_rows = bias if bias_of_rows else line[:0]
+        # Some terms at a time: so much of the panel stays in fast memory for all rows.
+        for part in range(parts):
+            k0, k1 = part * depth // parts, (part + 1) * depth // parts
             source, at, step = b, right + k0 * columns + j, columns
             if turn_b or some < width or rows >= MANY:
-                _copy_panel(b, right, depth, columns, k0, terms, j, some, turn_b, memory, width)
+                _copy_panel(b, right, depth, columns, k0, k1 - k0, j, some, turn_b, memory, width)
                 source, at, step = memory, 0, width
-            if bias.size > 0 and not bias_of_rows:
-                for lane in range(width):
-                    line[lane] = bias[j + min(lane, some - 1)]
-            for i in range(i0, i1, 4):
-                # A tile that juts out below repeats the last row.
-                tall = min(4, i1 - i)
-                whole = some == width and tall == 4
-                steps = _four_steps(row_step, tall)
-                here = left + i * row_step + k0 * term_step
-                place = (s * rows + i) * columns + j
-                if k0 > 0 and whole:
-                    tile = load_tile(shape, y, place, columns, vector)
-                elif k0 > 0:
-                    for m in range(4):
-                        for lane in range(width):
-                            r, c = min(m, tall - 1), min(lane, some - 1)
-                            buffer[m * width + lane] = y[place + r * columns + c]
-                    tile = load_tile(shape, buffer, 0, width, vector)
-                elif bias.size == 0:
-                    tile = shape
-                elif bias_of_rows:
-                    for m in range(4):
-                        line[m] = bias[i + min(m, tall - 1)]
-                    tile = column_tile(shape, line, 0)
-                else:
-                    tile = row_tile(shape, line, 0)
-                for k in range(terms):
-                    tile = multiply_add(
-                        tile, a, here + k * term_step, steps, source, at + k * step, vector
-                    )
-                if whole:
-                    store_tile(tile, y, place, columns, vector)
-                    continue
-                store_tile(tile, buffer, 0, width, vector)
-                for m in range(tall):
-                    for lane in range(some):
-                        y[place + m * columns + lane] = buffer[m * width + lane]
+            if here == FOUR:
+                _multiply(
+                    wide, a, left + k0 * term_step, row_step, term_step, source, at, step, k0, k1,
+                    of_rows, line, y, to, columns, i0, i1, some,
+                )  # fmt: skip
+            else:
+                _multiply(
+                    slim, a, left + k0 * term_step, row_step, term_step, source, at, step, k0, k1,
+                    of_rows, line, y, to, columns, i0, i1, some,
+                )  # fmt: skip
+
+
+@inner
+def _multiply(
+    shape, a, left, row_step, term_step, b, right, step, k0, k1, bias, line, y, to, columns,
+    i0, i1, some,
+):  # fmt: skip
+    """y[i,j] = the sum of terms before k0, if any, else bias[i] or line[j],
+    + sum_{k0<=k<k1} a[i,k] b[k,j], for i0 <= i < i1, j < some"""
+    vector = lanes(y)
+    for i in range(i0, i1, 4):
+        # A tile that juts out below has its last row several times.
+        tall = min(4, i1 - i)
+        steps, rows = _four_steps(row_step, tall), _four_steps(columns, tall)
+        here, place = left + i * row_step, to + i * columns
+        if k0 > 0:
+            tile = load_tile_inside(shape, y, place, rows, some)
+        elif bias.size > 0:
+            for m in range(4):
+                line[m] = bias[i + min(m, tall - 1)]
+            tile = column_tile(shape, line, 0)
+        else:
+            tile = row_tile(shape, line, 0)
+        for k in range(k1 - k0):
+            tile = multiply_add(tile, a, here + k * term_step, steps, b, right + k * step, vector)
+        if some == tile_columns(shape) * vector:
+            store_tile(tile, y, place, rows, vector)
+        else:
+            store_tile_inside(tile, y, place, rows, some)
 
 
 @inner
@@ -206,12 +200,11 @@ def _copy_panel(b, right, depth, columns, k0, terms, j, some, turned, panel, wid
     if not turned:
         for k in range(terms):
             row, out = right + (k0 + k) * columns + j, k * width
-            if some == width:
-                for lane in range(0, width, vector):
+            for lane in range(0, width, vector):
+                if some == width:
                     store(load(b, row + lane), panel, out + lane)
-            else:
-                for lane in range(width):
-                    panel[out + lane] = b[row + lane] if lane < some else zero
+                else:
+                    store(load_inside(b, row + lane, 0, some - lane), panel, out + lane)
         return
     for lane in range(0, width, vector):
         here = min(vector, some - lane)
@@ -235,8 +228,7 @@ def by_rows(thread, threads, a, b, bias, y):
     lefts, rights = a.shape[0], b.shape[0]
     a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
     vector = lanes(y)
-    whole = depth // vector * vector
-    buffer, places = np.empty(4 * FOUR, y.dtype), np.empty(FOUR, np.int64)
+    places, outs, one = np.empty(FOUR, np.int64), np.empty(FOUR, np.int64), np.ones(1, y.dtype)
     tall, wide = (rows + 3) // 4, (columns + FOUR - 1) // FOUR
     tasks = stack * tall * wide
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
@@ -244,21 +236,20 @@ def by_rows(thread, threads, a, b, bias, y):
         j, i = rest // tall * FOUR, rest % tall * 4
         left = (s * rows if lefts > 1 else 0) * depth + i * depth
         right = (s * columns if rights > 1 else 0) * depth + j * depth
-        # A tile that juts out repeats the last row or column.
+        # A tile that juts out has its last row or column several times.
         high, broad = min(4, rows - i), min(FOUR, columns - j)
         steps = _four_steps(depth, high)
         for n in range(FOUR):
-            places[n] = min(n, broad - 1) * depth
+            outs[n] = min(n, broad - 1)
+            places[n] = outs[n] * depth
         tile = zero_tile(y, 4, FOUR)
-        across = column_offsets(tile, places, 0)
-        for k in range(0, whole, vector):
+        across, out = column_offsets(tile, places, 0), column_offsets(tile, outs, 0)
+        if bias.size > 0:
+            tile = dot_inside(tile, one, 0, 0, bias, j, out, 1)
+        for k in range(0, depth - vector + 1, vector):
             tile = dot(tile, a, left + k, steps, b, right + k, across)
-        store_sums(tile, buffer, 0, FOUR, 1)
-        for m in range(high):
-            for n in range(broad):
-                total = buffer[m * FOUR + n]
-                for k in range(whole, depth):
-                    total += a[left + m * depth + k] * b[right + n * depth + k]
-                if bias.size > 0:
-                    total += bias[j + n]
-                y[(s * rows + i + m) * columns + j + n] = total
+        rest = depth % vector
+        if rest > 0:
+            k = depth - rest
+            tile = dot_inside(tile, a, left + k, steps, b, right + k, across, rest)
+        store_sums(tile, y, (s * rows + i) * columns + j, _four_steps(columns, high), out)

@@ -123,6 +123,44 @@ def _filled(builder, kind, scalar):
     return builder.shuffle_vector(first, nothing, zeros)
 
 
+def _mask(builder, kind, first, last):
+    """Which lanes of a vector are first <= lane < last."""
+    integers = ir.VectorType(ir.IntType(8 * _size(kind)), kind.count)
+    numbers = ir.Constant(integers, list(range(kind.count)))
+    # Numbers beyond all lanes are cut off, so that they fit.
+    bounds = []
+    for bound in (first, last):
+        for beyond, limit in ((">", INDEX(kind.count)), ("<", INDEX(0))):
+            outside = builder.icmp_signed(beyond, bound, limit)
+            bound = builder.select(outside, limit, bound)
+        narrow = bound if _size(kind) == 8 else builder.trunc(bound, integers.element)
+        bounds.append(_filled(builder, integers, narrow))
+    return builder.and_(
+        builder.icmp_signed(">=", numbers, bounds[0]),
+        builder.icmp_signed("<", numbers, bounds[1]),
+    )
+
+
+def _load_masked(builder, kind, pointer, mask):
+    """The vector at an address, of which lanes outside the mask are 0 and not read."""
+    place = builder.bitcast(pointer, kind.as_pointer())
+    name = f"llvm.masked.load.v{kind.count}f{8 * _size(kind)}.p0"
+    told = ir.FunctionType(kind, [place.type, INT32, mask.type, kind])
+    masked = cgutils.get_or_insert_function(builder.module, told, name)
+    zeros = ir.Constant(kind, [0.0] * kind.count)
+    return builder.call(masked, [place, INT32(_size(kind)), mask, zeros])
+
+
+def _store_masked(builder, value, pointer, mask):
+    """Write the lanes inside the mask to an address."""
+    kind = value.type
+    place = builder.bitcast(pointer, kind.as_pointer())
+    name = f"llvm.masked.store.v{kind.count}f{8 * _size(kind)}.p0"
+    told = ir.FunctionType(ir.VoidType(), [kind, place.type, INT32, mask.type])
+    masked = cgutils.get_or_insert_function(builder.module, told, name)
+    builder.call(masked, [value, place, INT32(_size(kind)), mask])
+
+
 def _shuffle(builder, a, b, lanes):
     mask = ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes))
     return builder.shuffle_vector(a, b, mask)
@@ -276,6 +314,33 @@ def load_tile(typingctx, like, x, i, rows, columns):
     return like(like, x, i, rows, columns), codegen
 
 
+@intrinsic
+def load_tile_inside(typingctx, like, x, i, rows, count):
+    """load_tile of columns side by side, of which only the elements j < count are read, others 0"""
+    if not (isinstance(like, Tile) and _is_index(rows)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        kind, lanes_inside = _kind(like.dtype), _inside(context, builder, like, count, args[4])
+        first = _pointer(context, builder, x, args[1], _index(context, builder, i, args[2]))
+        vectors = []
+        for m in range(like.rows):
+            row = builder.gep(first, [_step(context, builder, rows, args[3], m)])
+            for n, mask in enumerate(lanes_inside):
+                place = builder.gep(row, [INDEX(n * kind.count)])
+                vectors.append(_load_masked(builder, kind, place, mask))
+        return _tile(builder, vectors)
+
+    return like(like, x, i, rows, count), codegen
+
+
+def _inside(context, builder, tile, kind, count):
+    """By column of a tile, which lanes are among so many elements of a row."""
+    number, vector = _index(context, builder, kind, count), _kind(tile.dtype)
+    ends = [builder.sub(number, INDEX(n * vector.count)) for n in range(tile.columns)]
+    return [_mask(builder, vector, INDEX(0), end) for end in ends]
+
+
 def _extent(name):
     """An intrinsic for the rows or columns of a tile's shape."""
 
@@ -384,23 +449,41 @@ def add_scaled(typingctx, tile, a, i, b, j, rows, columns):
 @intrinsic
 def dot(typingctx, tile, a, i, rows, b, j, columns):
     """tile[m,n] + a[i + rows(m) :] * b[j + columns(n) :], lane by lane"""
+    return _dot(tile, a, i, rows, b, j, columns)
+
+
+@intrinsic
+def dot_inside(typingctx, tile, a, i, rows, b, j, columns, count):
+    """dot in the lanes below count, alone in which a and b are read"""
+    return _dot(tile, a, i, rows, b, j, columns, count)
+
+
+def _dot(tile, a, i, rows, b, j, columns, *count):
     if not (isinstance(tile, Tile) and _is_index(rows) and _is_index(columns)):
         return None
 
     def codegen(context, builder, signature, args):
-        tile_value, a_value, i_value, row_steps, b_value, j_value, column_steps = args
+        tile_value, a_value, i_value, row_steps, b_value, j_value, column_steps, *number = args
         kind = _kind(tile.dtype)
         sums = _vectors(builder, tile, tile_value)
         first = _pointer(context, builder, a, a_value, _index(context, builder, i, i_value))
         second = _pointer(context, builder, b, b_value, _index(context, builder, j, j_value))
+        masks = [
+            _mask(builder, kind, INDEX(0), _index(context, builder, *end))
+            for end in zip(count, number)
+        ]
+
+        def vector(start, steps, values, k):
+            place = builder.gep(start, [_step(context, builder, steps, values, k)])
+            if masks:
+                return _load_masked(builder, kind, place, masks[0])
+            return _load(builder, kind, place)
 
         def row(m):
-            step = _step(context, builder, rows, row_steps, m)
-            return _load(builder, kind, builder.gep(first, [step]))
+            return vector(first, rows, row_steps, m)
 
         def column(n):
-            step = _step(context, builder, columns, column_steps, n)
-            return _load(builder, kind, builder.gep(second, [step]))
+            return vector(second, columns, column_steps, n)
 
         # Of the two, the fewer stay in registers while the others pass by.
         if tile.rows < tile.columns:
@@ -421,7 +504,7 @@ def dot(typingctx, tile, a, i, rows, b, j, columns):
                     sums[at] = _in_order(builder, sums[at])
         return _tile(builder, sums)
 
-    return tile(tile, a, i, rows, b, j, columns), codegen
+    return tile(tile, a, i, rows, b, j, columns, *count), codegen
 
 
 def _writes(combine):
@@ -451,6 +534,26 @@ def _writes(combine):
 def store_tile(typingctx, tile, y, i, rows, columns):
     """y[i + rows(m) + columns(n) :] = the vector tile[m,n]"""
     return _writes(lambda builder, vector, place: vector)(typingctx, tile, y, i, rows, columns)
+
+
+@intrinsic
+def store_tile_inside(typingctx, tile, y, i, rows, count):
+    """store_tile of columns side by side, of which only the elements j < count are written"""
+    if not (isinstance(tile, Tile) and _is_index(rows)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        vectors, kind = _vectors(builder, tile, args[0]), _kind(tile.dtype)
+        lanes_inside = _inside(context, builder, tile, count, args[4])
+        first = _pointer(context, builder, y, args[1], _index(context, builder, i, args[2]))
+        for m in range(tile.rows):
+            row = builder.gep(first, [_step(context, builder, rows, args[3], m)])
+            for n, mask in enumerate(lanes_inside):
+                place = builder.gep(row, [INDEX(n * kind.count)])
+                _store_masked(builder, vectors[m * tile.columns + n], place, mask)
+        return context.get_dummy_value()
+
+    return types.void(tile, y, i, rows, count), codegen
 
 
 @intrinsic
@@ -553,39 +656,15 @@ def load(typingctx, x, i):
     return Vector(x.dtype)(x, i), codegen
 
 
-def _between(context, builder, kind, first, last):
-    """Which lanes of a vector lie in first <= lane < last; these are values with their types."""
-    integers = ir.VectorType(ir.IntType(8 * _size(kind)), kind.count)
-    numbers = ir.Constant(integers, list(range(kind.count)))
-    # Numbers beyond all lanes are cut off, so that they fit.
-    bounds = []
-    for bound_type, value in (first, last):
-        bound = _index(context, builder, bound_type, value)
-        for beyond, limit in ((">", INDEX(kind.count)), ("<", INDEX(0))):
-            outside = builder.icmp_signed(beyond, bound, limit)
-            bound = builder.select(outside, limit, bound)
-        fits = bound if _size(kind) == 8 else builder.trunc(bound, integers.element)
-        bounds.append(_filled(builder, integers, fits))
-    return builder.and_(
-        builder.icmp_signed(">=", numbers, bounds[0]), builder.icmp_signed("<", numbers, bounds[1])
-    )
-
-
 @intrinsic
 def load_inside(typingctx, x, i, first, last):
     """The vector x[i :] in the lanes first <= lane < last, 0 in others, which are not read"""
 
     def codegen(context, builder, signature, args):
         kind = _kind(x.dtype)
-        inside = _between(context, builder, kind, *zip(signature.args[2:], args[2:]))
-        index = _index(context, builder, i, args[1])
-        place = _pointer(context, builder, x, args[0], index)
-        place = builder.bitcast(place, kind.as_pointer())
-        name = f"llvm.masked.load.v{kind.count}f{8 * _size(kind)}.p0"
-        told = ir.FunctionType(kind, [place.type, INT32, inside.type, kind])
-        masked = cgutils.get_or_insert_function(builder.module, told, name)
-        zeros = ir.Constant(kind, [0.0] * kind.count)
-        return builder.call(masked, [place, INT32(_size(kind)), inside, zeros])
+        at, *bounds = (_index(context, builder, signature.args[k], args[k]) for k in (1, 2, 3))
+        mask = _mask(builder, kind, *bounds)
+        return _load_masked(builder, kind, _pointer(context, builder, x, args[0], at), mask)
 
     return Vector(x.dtype)(x, i, first, last), codegen
 
@@ -595,16 +674,9 @@ def store_first(typingctx, vector, y, i, count):
     """y[i + q] = vector[q] in the lanes q < count; those behind are not touched"""
 
     def codegen(context, builder, signature, args):
-        kind = args[0].type
-        told = (types.int64, INDEX(0)), (count, args[3])
-        inside = _between(context, builder, kind, *told)
-        index = _index(context, builder, i, args[2])
-        place = _pointer(context, builder, y, args[1], index)
-        place = builder.bitcast(place, kind.as_pointer())
-        name = f"llvm.masked.store.v{kind.count}f{8 * _size(kind)}.p0"
-        told = ir.FunctionType(ir.VoidType(), [kind, place.type, INT32, inside.type])
-        masked = cgutils.get_or_insert_function(builder.module, told, name)
-        builder.call(masked, [args[0], place, INT32(_size(kind)), inside])
+        at, number = (_index(context, builder, signature.args[k], args[k]) for k in (2, 3))
+        mask = _mask(builder, args[0].type, INDEX(0), number)
+        _store_masked(builder, args[0], _pointer(context, builder, y, args[1], at), mask)
         return context.get_dummy_value()
 
     return types.void(vector, y, i, count), codegen
