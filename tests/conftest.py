@@ -28,7 +28,7 @@ settings.load_profile("minitorch_cnn")
 # as long again, though nothing it runs is counted, and tests by Hypothesis twice as long, though
 # their first examples reach nearly all that later ones do. So both go untraced. Coverage lets its
 # tracer be set anew, which Python heeds from the next call of a function on.
-TRACED_EXAMPLES = 5
+TRACED_EXAMPLES = 2
 
 
 def next_call():
