@@ -30,6 +30,7 @@ def _max_pool_pairs(thread, threads, x, y, code, relu):
     xs, ys, codes = x.reshape(-1), y.reshape(-1), code.reshape(-1)
     plane_in, plane_out = np.empty(0, x.dtype), np.empty(0, x.dtype)
     plane_code = np.empty(0, np.uint8)
+    first, last = thread * planes // threads, (thread + 1) * planes // threads
     narrow = ow < vector
     if narrow:  # a vector juts out over a row's end: what it writes there the next row overwrites
         plane_in = np.zeros(height * width + 2 * vector, x.dtype)
@@ -37,9 +38,9 @@ def _max_pool_pairs(thread, threads, x, y, code, relu):
             np.empty(oh * ow + vector, x.dtype),
             np.empty(oh * ow + vector, np.uint8),
         )
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+    for plane in range(first, last):
         at, to = plane * height * width, plane * oh * ow
-        if narrow:
+        if narrow and _juts_out(plane, last, height * width, oh * ow, vector):
             _copy(xs[at : at + height * width], plane_in)
             for i in range(oh):
                 above = 2 * i * width
@@ -51,9 +52,16 @@ def _max_pool_pairs(thread, threads, x, y, code, relu):
             continue
         for i in range(oh):
             for j in range(0, ow, vector):
-                k = min(j, ow - vector)
+                k = max(0, min(j, ow - vector))
                 above = at + 2 * (i * width + k)
                 largest_of_fours(xs, above, above + width, ys, codes, to + i * ow + k, relu)
+
+
+@inner
+def _juts_out(plane, last, pixels, windows, vector):
+    """Whether a vector at the end of a plane may leave those before the last, a thread's own."""
+    after = last - plane - 1
+    return after * pixels < 2 * vector or after * windows < vector
 
 
 @inner
@@ -78,6 +86,7 @@ def _max_pool_pairs_grad(thread, threads, gy, code, gx):
     xs, ys, codes = gx.reshape(-1), gy.reshape(-1), code.reshape(-1)
     plane_out, plane_in = np.empty(0, gx.dtype), np.empty(0, gx.dtype)
     plane_code = np.empty(0, np.uint8)
+    first, last = thread * planes // threads, (thread + 1) * planes // threads
     narrow = ow < vector
     if narrow:
         plane_out = np.empty(height * width + 2 * vector + width, gx.dtype)
@@ -85,9 +94,9 @@ def _max_pool_pairs_grad(thread, threads, gy, code, gx):
             np.zeros(oh * ow + vector, gx.dtype),
             np.zeros(oh * ow + vector, np.uint8),
         )
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
+    for plane in range(first, last):
         at, to = plane * height * width, plane * oh * ow
-        if narrow:
+        if narrow and _juts_out(plane, last, height * width, oh * ow, vector):
             _copy(ys[to : to + oh * ow], plane_in)
             _copy(codes[to : to + oh * ow], plane_code)
             for i in range(oh):
@@ -97,7 +106,7 @@ def _max_pool_pairs_grad(thread, threads, gy, code, gx):
         else:
             for i in range(oh):
                 for j in range(0, ow, vector):
-                    k = min(j, ow - vector)
+                    k = max(0, min(j, ow - vector))
                     above = at + 2 * (i * width + k)
                     spread_to_fours(ys, codes, to + i * ow + k, xs, above, above + width)
         rest = xs[at + 2 * oh * width : at + height * width]
