@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from ..jit import Call, capture, run_on_threads
@@ -130,6 +131,17 @@ class Chain:
             raise RuntimeError(f"{function.__name__} failed, and not when it was run again")
 
 
+class _Library(JITCodeLibrary):
+    """Code that does little but call other code: to optimise it takes longer than all else here,
+    and makes no step faster."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        """Left as it is."""
+
+
 def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[Any, Any]:
     """The compiled function of a table of arrays, and the library that holds its code.
 
@@ -155,7 +167,7 @@ def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[An
         team.run(module, name, lead)
     context = compiled_for(calls[0].compiled, _given(calls[0])).target_context
     with global_compiler_lock:
-        library = context.codegen().create_library(name)
+        library = _Library(context.codegen(), name)
         library.add_ir_module(module)
         library.finalize()
     address = library.get_pointer_to_function(name)
