@@ -59,7 +59,7 @@ def _sums_of_3(thread, threads, gy, x, sums, bias_sums, memories, code, top, lef
     count = gy.shape[2] * gy.shape[3]
     _sums(
         zero_tile(x, 3, 3), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
-        left, np.empty(count, x.dtype), np.empty(count + 5, np.int64),
+        left, np.empty(count, x.dtype), np.empty(2 * count + 5, np.int64),
     )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _sums_of_5(thread, threads, gy, x, sums, bias_sums, memories, code, top, lef
     count = gy.shape[2] * gy.shape[3]
     _sums(
         zero_tile(x, 5, 1), thread, threads, gy, code, x, sums, bias_sums, memories[thread], top,
-        left, np.empty(count, x.dtype), np.empty(count + 5, np.int64),
+        left, np.empty(count, x.dtype), np.empty(2 * count + 5, np.int64),
     )  # fmt: skip
 
 
@@ -84,7 +84,11 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
     pixels, flat = x.reshape(-1), sums.reshape(-1)
     grads, codes = gy.reshape(-1), code.reshape(-1)
     zero = x.dtype.type(0)
-    offsets = places[high * wide :]  # of a window's numbers, and one for what is cut off
+    windows = high * wide
+    corners = places[windows : 2 * windows]
+    for q in range(windows):
+        corners[q] = 2 * (q // wide * line + q % wide * channels)
+    offsets = places[2 * windows :]  # of a window's numbers, and one for what is cut off
     for k in range(5):
         offsets[k] = k // 2 % 2 * line + k % 2 * channels
     if top > 0 or left > 0:
@@ -107,16 +111,13 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
                         at += apart
             for o in range(outputs):
                 listed = np.uint64(0)
-                for i in range(high):
-                    at = ((n * outputs + o) * high + i) * wide
-                    grad, which = grads[at : at + wide], codes[at : at + wide]
-                    place = 2 * i * line
-                    for j in range(wide):
-                        values[listed] = grad[j]
-                        places[listed] = place + entry(offsets, which[j])
-                        # Where it does not count, the next one is written over it.
-                        listed += np.uint64(which[j] < 4)
-                        place += 2 * channels
+                at = (n * outputs + o) * windows
+                grad, which = grads[at : at + windows], codes[at : at + windows]
+                for q in range(windows):
+                    values[listed] = grad[q]
+                    places[listed] = corners[q] + entry(offsets, which[q])
+                    # Where it does not count, the next one is written over it.
+                    listed += np.uint64(which[q] < 4)
                 count = np.int64(listed)
                 bias_sums[part, o] += plain_sum(values, count)
                 for t in range(0, row, step):
