@@ -17,7 +17,7 @@ from .norm import (
     statistics,
 )
 from .norm_rows import add_to_scaled_row, products_of_row, scale_row, slopes_of_row
-from .pool_average import add_rows, average_neighbours, spread_plane
+from .pool_average import add_rows, average_neighbours, planes_together, spread_planes
 from .simd import broadcast, lanes
 
 
@@ -56,25 +56,26 @@ def _normalise_relu(thread, threads, x, mean, factors, y, kernel_size):
     """
     planes, channels, height, width = x.shape[0] * x.shape[1], x.shape[1], x.shape[2], x.shape[3]
     oh, ow, (high, wide) = y.shape[2], y.shape[3], kernel_size
-    size, share, xs, ys = (
-        height * width,
-        y.dtype.type(1 / (high * wide)),
-        x.reshape(-1),
-        y.reshape(-1),
-    )
-    numbers, z = np.empty(2, x.dtype), np.empty(size + lanes(x), x.dtype)
-    sums = np.empty(oh * ow * wide + 2 * lanes(x), x.dtype)
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
-        c, at = plane % channels, plane * size
-        numbers[0], numbers[1] = factors[0, 0, c], factors[0, 1, c]
-        middle, scale, shift = broadcast(mean, c), broadcast(numbers, 0), broadcast(numbers, 1)
-        if high == wide == 1:
-            scale_row(xs, at, size, middle, scale, shift, True, ys, at)
-            continue
-        scale_row(xs, at, size, middle, scale, shift, True, z, 0)
-        for i in range(oh):
-            add_rows(z, i * high * width, width, high, sums, i * ow * wide, ow * wide, True)
-        average_neighbours(sums, ys, plane * oh * ow, oh * ow, wide, share)
+    size, whole, share = height * width, high == wide == 1, y.dtype.type(1 / (high * wide))
+    together = planes_together(height, width, oh, high)
+    xs, ys, numbers = x.reshape(-1), y.reshape(-1), np.empty(2, x.dtype)
+    z = np.empty(0 if whole else together * size + lanes(x), x.dtype)
+    sums = np.empty(0 if whole else together * oh * ow * wide + 2 * lanes(x), x.dtype)
+    last = (thread + 1) * planes // threads
+    for first in range(thread * planes // threads, last, together):
+        many = min(together, last - first)
+        for k in range(many):
+            c, at = (first + k) % channels, (first + k) * size
+            numbers[0], numbers[1] = factors[0, 0, c], factors[0, 1, c]
+            middle, scale, shift = broadcast(mean, c), broadcast(numbers, 0), broadcast(numbers, 1)
+            if whole:
+                scale_row(xs, at, size, middle, scale, shift, True, ys, at)
+            else:
+                scale_row(xs, at, size, middle, scale, shift, True, z, k * size)
+        if not whole:
+            for i in range(many * oh):
+                add_rows(z, i * high * width, width, high, sums, i * ow * wide, ow * wide, True)
+            average_neighbours(sums, ys, first * oh * ow, many * oh * ow, wide, share)
 
 
 @task_kernel
@@ -122,64 +123,59 @@ def _relu_products(thread, threads, gy, x, mean, factors, sums, length, width, w
     """Of a task, sums[piece,0,c] = sum g, sums[piece,1,c] = sum g (x - mean)"""
     channels, size, xs = x.shape[1], x.shape[2] * x.shape[3], x.reshape(-1)
     blocks = -(-channels // width)
-    tasks, (whole, g, shares) = sums.shape[0] * blocks, _room(x, windows)
+    tasks, (whole, together, g, shares) = sums.shape[0] * blocks, _room(x, windows)
+    source = gy if whole else g
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
         piece, first = task // blocks, task % blocks * width
         last, here = min(first + width, channels), sums[piece]
         for c in range(first, last):
             here[0, c] = here[1, c] = 0.0
         for n in range(piece * length, min((piece + 1) * length, x.shape[0])):
-            for c in range(first, last):
-                plane, middle = n * channels + c, broadcast(mean, c)
-                at, scale, shift = (
-                    plane * size,
-                    broadcast(factors, c),
-                    broadcast(factors, channels + c),
-                )
-                if whole:
+            for start in range(first, last, together):
+                plane, many = n * channels + start, min(together, last - start)
+                origin = 0 if whole else plane * size
+                if not whole:
+                    spread_planes(gy, plane, many, x.shape[2], x.shape[3], windows, shares, g)
+                for c in range(start, start + many):
+                    at, scale = (n * channels + c) * size, broadcast(factors, c)
+                    middle, shift = broadcast(mean, c), broadcast(factors, channels + c)
                     total, product = products_of_row(
-                        gy, at, xs, at, size, middle, scale, shift, True
+                        source, at - origin, xs, at, size, middle, scale, shift, True
                     )
-                else:
-                    spread_plane(gy, plane, x.shape[2], x.shape[3], windows, shares, g)
-                    total, product = products_of_row(g, 0, xs, at, size, middle, scale, shift, True)
-                here[0, c] += total
-                here[1, c] += product
+                    here[0, c] += total
+                    here[1, c] += product
 
 
 @task_kernel
 def _relu_through_statistics(thread, threads, gy, x, mean, factors, sums, gx, windows):
     """gx = g rate + (x - mean) fall + level, for one thread; these are sums[0]"""
-    channels, size = x.shape[1], x.shape[2] * x.shape[3]
-    planes, xs, outs, numbers = (
-        x.shape[0] * channels,
-        x.reshape(-1),
-        gx.reshape(-1),
-        np.empty(3, x.dtype),
-    )
-    whole, g, shares = _room(x, windows)
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
-        c, at = plane % channels, plane * size
-        for k in range(3):
-            numbers[k] = sums[0, k, c]
-        rate, fall, level = broadcast(numbers, 0), broadcast(numbers, 1), broadcast(numbers, 2)
-        middle, scale, shift = (
-            broadcast(mean, c),
-            broadcast(factors, c),
-            broadcast(factors, channels + c),
-        )
-        if whole:
-            slopes_of_row(gy, at, xs, at, size, middle, scale, shift, True, rate, fall, level, outs)
-        else:
-            spread_plane(gy, plane, x.shape[2], x.shape[3], windows, shares, g)
-            slopes_of_row(g, 0, xs, at, size, middle, scale, shift, True, rate, fall, level, outs)
+    channels, size, numbers = x.shape[1], x.shape[2] * x.shape[3], np.empty(3, x.dtype)
+    planes, xs, outs = x.shape[0] * channels, x.reshape(-1), gx.reshape(-1)
+    whole, together, g, shares = _room(x, windows)
+    source, last = gy if whole else g, (thread + 1) * planes // threads
+    for first in range(thread * planes // threads, last, together):
+        many = min(together, last - first)
+        origin = 0 if whole else first * size
+        if not whole:
+            spread_planes(gy, first, many, x.shape[2], x.shape[3], windows, shares, g)
+        for plane in range(first, first + many):
+            c, at = plane % channels, plane * size
+            for k in range(3):
+                numbers[k] = sums[0, k, c]
+            rate, fall, level = broadcast(numbers, 0), broadcast(numbers, 1), broadcast(numbers, 2)
+            middle, scale = broadcast(mean, c), broadcast(factors, c)
+            slopes_of_row(
+                source, at - origin, xs, at, size, middle, scale, broadcast(factors, channels + c),
+                True, rate, fall, level, outs,
+            )  # fmt: skip
 
 
 @allocating
 def _room(x, windows):
-    """Whether windows are single elements; else memory for the gradient of a plane, and for that of
-    rows of windows."""
-    oh, ow, high, wide = windows
-    whole, some = high == wide == 1, 2 * lanes(x)
-    g = np.empty(0 if whole else x.shape[2] * x.shape[3] + some, x.dtype)
-    return whole, g, np.empty(0 if whole else oh * ow * wide + some, x.dtype)
+    """Whether windows are single elements; how many planes are worked on together; and if they are
+    not, memory for the gradient of these, and for that of rows of windows."""
+    (oh, ow, high, wide), some = windows, 2 * lanes(x)
+    whole, size = high == wide == 1, x.shape[2] * x.shape[3]
+    together = planes_together(x.shape[2], x.shape[3], oh, high)
+    g = np.empty(0 if whole else together * size + some, x.dtype)
+    return whole, together, g, np.empty(0 if whole else together * oh * ow * wide + some, x.dtype)

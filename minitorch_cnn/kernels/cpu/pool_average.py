@@ -13,8 +13,9 @@ from .simd import add_neighbours, lanes, load, load_inside, store, store_first, 
 LARGEST = 64
 """Elements of a window up to which sums are made in the type of the elements."""
 
-TOGETHER = 4096
-"""Elements of rows that are added up together: they stay in the first cache."""
+TOGETHER = 2048
+"""Elements of rows that are added up together: they stay in the first cache, and the processor has
+written the first when it reads them again."""
 
 
 def side_by_side(size, windows, kernel_size, stride, padding):
@@ -25,9 +26,15 @@ def side_by_side(size, windows, kernel_size, stride, padding):
 
 
 @inner
-def rows_together(oh, wide):
-    """Of so many rows of windows, how many are worked on together, and the memory that it takes."""
-    return max(1, min(oh, TOGETHER // max(wide, 1)))
+def planes_together(height, width, oh, high):
+    """How many planes are worked on together: small ones, if no rows are left over between them."""
+    return max(1, TOGETHER // max(height * width, 1)) if height == oh * high else 1
+
+
+@inner
+def rows_together(rows, wide):
+    """Of so many rows of windows, how many are worked on together."""
+    return max(1, min(rows, TOGETHER // max(wide, 1)))
 
 
 @task_kernel
@@ -35,12 +42,15 @@ def average_windows(thread, threads, x, y, kernel_size, divisor):
     """y[n,c,i,j] = sum of x[n,c,kh*i+u,kw*j+v] / divisor, for one thread"""
     planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
     oh, ow, (high, wide) = y.shape[2], y.shape[3], kernel_size
-    some = rows_together(oh, ow * wide)
+    together = planes_together(height, width, oh, high)
+    some = rows_together(together * oh, ow * wide)
     sums = np.empty(some * ow * wide + 2 * lanes(x), x.dtype)
     xs, ys, share = x.reshape(-1), y.reshape(-1), x.dtype.type(1 / divisor)
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
-        for first in range(0, oh, some):
-            rows = min(some, oh - first)
+    last = (thread + 1) * planes // threads
+    for plane in range(thread * planes // threads, last, together):
+        all_rows = min(together, last - plane) * oh
+        for first in range(0, all_rows, some):
+            rows = min(some, all_rows - first)
             for i in range(rows):
                 line = (plane * height + (first + i) * high) * width
                 add_rows(xs, line, width, high, sums, i * ow * wide, ow * wide, False)
@@ -90,18 +100,19 @@ def average_windows_grad(thread, threads, gy, gx, kernel_size, divisor):
     """gx[n,c,kh*i+u,kw*j+v] = gy[n,c,i,j] / divisor, 0 where no window is, for one thread"""
     planes, height, width = gx.shape[0] * gx.shape[1], gx.shape[2], gx.shape[3]
     oh, ow, (high, wide) = gy.shape[2], gy.shape[3], kernel_size
-    some = rows_together(oh, ow * wide)
+    together = planes_together(height, width, oh, high)
+    some = rows_together(together * oh, ow * wide)
     shares = np.empty(some * ow * wide + 2 * lanes(gx), gx.dtype)
     xs, ys, share = gx.reshape(-1), gy.reshape(-1), gx.dtype.type(1 / divisor)
-    for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
-        for first in range(0, oh, some):
-            rows = min(some, oh - first)
+    last = (thread + 1) * planes // threads
+    for plane in range(thread * planes // threads, last, together):
+        many = min(together, last - plane)
+        for first in range(0, many * oh, some):
+            rows = min(some, many * oh - first)
             spread_to_neighbours(ys, (plane * oh + first) * ow, rows * ow, wide, share, shares)
-            for i in range(rows):
-                line = (plane * height + (first + i) * high) * width
-                for u in range(high):
-                    copy_row(shares, i * ow * wide, xs, line + u * width, ow * wide, width)
-        clear(xs[(plane * height + oh * high) * width : (plane + 1) * height * width])
+            line = (plane * height + first * high) * width
+            copy_rows(shares, rows, ow * wide, high, xs, line, width)
+        clear(xs[(plane * height + many * oh * high) * width : (plane + many) * height * width])
 
 
 @inner
@@ -124,34 +135,34 @@ def spread_to_neighbours(x, i, size, count, share, y):
 
 
 @inner
-def spread_plane(gy, plane, height, width, windows, shares, gx):
-    """gx[kh*i+u,kw*j+v] = gy[plane,i,j] / (kh*kw), 0 where no window is, of one plane; behind it gx
-    may change, and shares does"""
+def spread_planes(gy, plane, many, height, width, windows, shares, gx):
+    """gx[p,kh*i+u,kw*j+v] = gy[plane+p,i,j] / (kh*kw), 0 where no window is, for p < many"""
     oh, ow, high, wide = windows
-    share = gx.dtype.type(1 / (high * wide))
-    spread_to_neighbours(gy, plane * oh * ow, oh * ow, wide, share, shares)
-    for i in range(oh):
-        for u in range(high):
-            line = (i * high + u) * width
-            if ow * wide == width:
-                # What a vector holds beyond a row the next one overwrites.
-                for s in range(0, width, lanes(gy)):
-                    store(load(shares, i * width + s), gx, line + s)
-            else:
-                copy_row(shares, i * ow * wide, gx, line, ow * wide, width)
-    clear(gx[oh * high * width : height * width])
+    rows, share = many * oh, gx.dtype.type(1 / (high * wide))
+    spread_to_neighbours(gy, plane * oh * ow, rows * ow, wide, share, shares)
+    copy_rows(shares, rows, ow * wide, high, gx, 0, width)
+    clear(gx[rows * high * width : many * height * width])
 
 
 @inner
-def copy_row(x, i, y, j, wide, width):
-    """y[j + s] = x[i + s] for s < wide, then 0 for s < width"""
+def copy_rows(x, rows, wide, count, y, j, width):
+    """y[j + (count*i + u)*width + s] = x[i*wide + s] for i < rows, u < count, s < wide, then 0 for
+    s < width"""
     vector = lanes(x)
     whole = wide - wide % vector
-    for s in range(0, whole, vector):
-        store(load(x, i + s), y, j + s)
-    if whole < wide:
-        store_first(load(x, i + whole), y, j + whole, wide - whole)
-    clear(y[j + wide : j + width])
+    for i in range(rows):
+        for u in range(count):
+            to, last = j + (count * i + u) * width, i + 1 == rows and u + 1 == count
+            for s in range(0, whole, vector):
+                store(load(x, i * wide + s), y, to + s)
+            if whole < wide:
+                rest = load(x, i * wide + whole)
+                if last or whole + vector > 2 * width:
+                    store_first(rest, y, to + whole, wide - whole)
+                else:  # what it holds beyond the row is overwritten next
+                    store(rest, y, to + whole)
+            if wide < width:
+                clear(y[to + wide : to + width])
 
 
 @inner
