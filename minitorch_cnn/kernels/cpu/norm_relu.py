@@ -9,14 +9,8 @@ import numpy as np
 
 from ..jit import allocating, driver, kernel, threads_for
 from ..tasks import task_kernel
-from .norm import (
-    by_channel,
-    cut_into_tasks,
-    factors_of_gradient,
-    moments,
-    statistics,
-)
 from .norm_rows import add_to_scaled_row, products_of_row, scale_row, slopes_of_row
+from .norm_sums import by_channel, cut_into_tasks, factors_of_gradient, moments, statistics
 from .pool_average import add_rows, average_neighbours, planes_together, spread_planes
 from .simd import broadcast, lanes
 
