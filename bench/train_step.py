@@ -163,9 +163,11 @@ COMPARED = {"notebook": 20, "other": 10, "resnet20": 5}
 
 
 def losses_agree(net: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
-    """Raise AssertionError unless both learn alike: to 1e-4 of a loss."""
+    """Raise AssertionError unless both learn alike: to 1e-4 of a loss, or of 1 if it is less, for
+    of one image known by heart PyTorch's is 0."""
     for _ in range(COMPARED[net]):
-        harness.assert_close(ours(), theirs(), 1e-4)
+        mine, other = harness.array(ours()), float(harness.array(theirs()))
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4 * max(1, other))
 
 
 def comparison(batch: int, compiled: bool, net: str, against_compiled: bool) -> Comparison:
