@@ -68,7 +68,7 @@ class Case:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     biased: bool = True
-    tile: int = 2  # of Winograd's algorithm, which long vectors of channels are enough for
+    tile: int = 2  # of Winograd's algorithm, 0: never that, however many channels vectors make
     paths: tuple[str, str, str] = ()
 
     def conv(self, dtype):

@@ -159,7 +159,7 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         block = max(1, BLOCK // target.shape[3])
     else:
         columns = {1: LONG, 3: THREE, 4: FOUR, 6: SIX}[rows]
-        block = _whole_tiles(*target.shape[2:], vector, columns)
+        block = _block_rows(*target.shape[2:], vector, columns)
     plan = geometry(
         adjoint, inputs, steps[1], source.shape[2:], target.shape[2:], kernel, stride, padding,
         dilation, 1 if in_lanes else vector, block,
@@ -219,11 +219,11 @@ def _tile_rows(outputs):
 
 
 @lru_cache(maxsize=512)
-def _whole_tiles(high, wide, vector, columns):
+def _block_rows(high, wide, vector, columns):
     """How many rows of the target are worked on at once, by positions.
 
-    Some BLOCK positions, and of such numbers the one with the fewest tiles: the last tile of a
-    block takes as long as a full one.
+    They have from half to twice BLOCK positions; of such numbers it is the one with the fewest
+    tiles, for the last of a block takes as long as a full one.
     """
     across = -(-wide // vector)  # vectors of a row
 

@@ -59,7 +59,8 @@ def _max_pool_pairs(thread, threads, x, y, code, relu):
 
 @inner
 def _juts_out(plane, last, pixels, windows, vector):
-    """Whether a vector at the end of a plane may leave those before the last, a thread's own."""
+    """Whether a vector at the end of this plane may reach beyond a thread's planes, up to the last:
+    there it would read outside x, or write what another thread has written."""
     after = last - plane - 1
     return after * pixels < 2 * vector or after * windows < vector
 
