@@ -10,7 +10,7 @@ FRAME = 64
 
 def garbage(dtype):
     """A value that spoils whatever is computed from it."""
-    return np.nan if np.dtype(dtype).kind == "f" else -(10**9)
+    return np.nan if np.dtype(dtype).kind == "f" else 99 if dtype == np.uint8 else -(10**9)
 
 
 def framed(values):

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minitorch_cnn.kernels.cpu import conv, pool
+from minitorch_cnn.kernels.cpu import conv, pool, pool_pairs
 
 from . import reference
-from .kernel_calls import assert_close, call, call_on_threads
+from .kernel_calls import assert_close, call, call_on_threads, framed
 from .strategies import FLOATS, Pool, convs, pools, random_values
 
 seeds = st.integers(0, 2**32 - 1)
@@ -179,6 +179,31 @@ def test_avg_pool2d_of_windows_side_by_side_computes_its_definition(size, kernel
         assert_close(found, y, 12)
     for found in call_on_threads(pool.avg_pool2d_grad, [gy], [(x.shape, np.float32)], *options):
         assert_close(found, gx, 12)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("size", [(2, 2), (5, 10), (28, 28), (6, 38), (3, 70)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maxima_of_pairs_are_those_of_windows_whoever_is_first(size, dtype, relu):
+    x = random_values(np.random.default_rng(15), (3, 5, *size), dtype)
+    oh, ow = size[0] // 2, size[1] // 2
+    windows = x[:, :, : 2 * oh].reshape(3, 5, oh, 2, ow, 2).swapaxes(3, 4).reshape(3, 5, oh, ow, 4)
+    y, code, gx = windows.max(-1), windows.argmax(-1), np.zeros_like(x)
+    if relu:
+        y, code = np.maximum(y, 0), np.where(y > 0, code, 4)
+    gy = random_values(np.random.default_rng(16), y.shape, dtype)
+    spread = (gy[..., None] * (np.arange(4) == code[..., None])).reshape(3, 5, oh, ow, 2, 2)
+    gx[:, :, : 2 * oh] = spread.swapaxes(3, 4).reshape(3, 5, 2 * oh, -1)
+
+    # What one thread writes beyond its planes would stay in those of another that came before.
+    x, gy = framed(x), framed(gy)
+    found = framed(np.empty_like(y)), framed(np.empty(y.shape, np.uint8)), framed(np.empty_like(x))
+    for thread in (2, 1, 0):
+        pool_pairs._max_pool_pairs.serial(thread, 3, x, *found[:2], relu)
+    for thread in (2, 1, 0):
+        pool_pairs._max_pool_pairs_grad.serial(thread, 3, gy, found[1], found[2])
+    for one, other in zip(found, (y, code, gx), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
