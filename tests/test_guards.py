@@ -116,6 +116,39 @@ def test_every_room_has_a_floor():
     assert rooms == set(FLOOR)
 
 
+def arrays_freed_early(source: str) -> set[str]:
+    """Arrays that a function makes and uses by address, and does not mention at its end.
+
+    Numba frees an array after the last statement that names it.
+    """
+    found = set()
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        given = {argument.arg for argument in function.args.args}
+        ends = {node.id for node in ast.walk(function.body[-1]) if isinstance(node, ast.Name)}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and node.attr == "ctypes":
+                found.update({node.value.id} - given - ends)
+    return found
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.name)
+def test_arrays_used_by_address_live_to_the_end(path):
+    assert not arrays_freed_early(path.read_text())
+
+
+def test_the_guard_sees_an_array_that_is_freed_early():
+    source = """
+def f(x, n):
+    room = np.empty(n)
+    start, other = room.ctypes.data, x.ctypes.data
+    g(start, other)
+"""
+    assert arrays_freed_early(source) == {"room"}
+    assert not arrays_freed_early(source + "    room[0] = 0\n")
+
+
 def test_numba_is_imported_by_kernels_alone():
     for path in SOURCES:
         if room(path) == "kernels":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitorch_cnn as torch
-from minitorch_cnn.device import observe
+from minitorch_cnn.device import cpu, launch, observe
 from minitorch_cnn.utils.data import DataLoader, SampleStreams, Subset, TensorDataset
 from minitorch_cnn.utils.data.dataset import joinable
 from minitorch_cnn.vision import transforms as T
@@ -278,3 +278,41 @@ def test_joined_batches_keep_their_structure():
         numbers, (again, array) = batch["nested"]
         for found in (batch["pair"].numbers, numbers, again, array):
             assert found.tolist() == [2 * i, 2 * i + 1][: len(found)]
+
+
+@pytest.mark.parametrize("mode", range(4))
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("columns", [5, 32, 33, 80])
+def test_computed_values_stand_where_looked_up_ones_would(mode, channels, columns):
+    rng = np.random.default_rng(columns)
+    height, width, rows, margin = 6, 70, 7, 250
+    images = rng.integers(0, 256, (4, height, width, channels), dtype=np.uint8)
+    count = 40
+    index = rng.integers(0, len(images), count)
+    steps = rng.choice([-1, 1], (count, 2))
+    low, high = (-3, -8), (3, width) if mode else (height + 2, width + 8)
+    starts = rng.integers(low, high, (count, 2))
+    if mode == 0:
+        starts[:2, 1] = (-85, width + 85)  # some images show nothing of their rows
+        steps[:2, 1] = (1, -1)
+    starts += (steps < 0) * (rows - 1, columns - 1) * (mode == 0)
+    places = np.stack([starts[:, 0], steps[:, 0], starts[:, 1], steps[:, 1]], 1)
+    # By (v / 1 - 0) / 1 bytes stay what they are; in the table they would all be 0.
+    numbers = np.tile(np.array([1, 1, 0, 1, 1], np.float32), channels)
+    table = np.concatenate([np.zeros(256 * channels, np.float32), numbers])
+    fill, strays = rng.integers(0, 256, channels, dtype=np.uint8), np.empty(1, np.int64)
+    found = np.empty((count, channels, rows, columns), np.float32)
+    launch(cpu, "image.gather", images, index, places, table, fill, found, strays, mode)
+    assert strays[0] == 0
+    around = [(0, 0), (margin, margin), (margin, margin)]
+    for i, (r0, rs, c0, cs) in enumerate(places.tolist()):
+        for c in range(channels):
+            plane = images[index[i]][None, ..., c]
+            if mode == 0:
+                plane = np.pad(plane, around, constant_values=fill[c])
+            else:
+                plane = np.pad(plane, around, mode=PADDING_MODES[mode])
+            expected = plane[0][
+                np.ix_(margin + r0 + rs * np.arange(rows), margin + c0 + cs * np.arange(columns))
+            ]
+            np.testing.assert_array_equal(found[i, c], expected)

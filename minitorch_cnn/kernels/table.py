@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["BLOCK", "TASK", "addresses", "array_at", "fill_block", "move_block", "parts"]
+__all__ = ["BLOCK", "TASK", "addresses", "array_at", "fill_block", "move_some", "parts"]
 
 TASK = 4096
 """Elements of a task."""
@@ -85,32 +85,44 @@ def _shuffled(builder, block, lanes):
     return builder.shuffle_vector(block, ir.Constant(_BYTES, ir.Undefined), mask)
 
 
-def _move_block(typingctx, source, target, backwards):
-    """Copy a block of bytes from an address to another, in reverse order if a literal says so"""
+def _block_of(builder, value):
+    """A block of one byte."""
+    first = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), value, _LANE(0))
+    return _shuffled(builder, first, [0] * BLOCK)
+
+
+def _move_some(typingctx, source, target, begin, count, value, backwards):
+    """Copy a block of bytes from an address to another, in reverse order if a literal says so; but
+    in places outside of `count` from `begin` on, both within the block, write a value"""
     reverse = backwards.literal_value
 
     def codegen(context, builder, signature, args):
         block = builder.load(_block_at(builder, args[0]), align=1)
         if reverse:
             block = _shuffled(builder, block, reversed(range(BLOCK)))
+        begin, count = [
+            _block_of(builder, builder.trunc(number, _BYTES.element)) for number in args[2:4]
+        ]
+        places = builder.sub(ir.Constant(_BYTES, list(range(BLOCK))), begin)
+        inside = builder.icmp_unsigned("<", places, count)
+        block = builder.select(inside, block, _block_of(builder, args[4]))
         builder.store(block, _block_at(builder, args[1]), align=1)
         return context.get_dummy_value()
 
-    return types.void(source, target, backwards), codegen
+    given = source, target, types.int64, types.int64, types.uint8, backwards
+    return types.void(*given), codegen
 
 
 def _fill_block(typingctx, value, target):
     """Write a block of one byte to an address"""
 
     def codegen(context, builder, signature, args):
-        first = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), args[0], _LANE(0))
-        block = _shuffled(builder, first, [0] * BLOCK)
-        builder.store(block, _block_at(builder, args[1]), align=1)
+        builder.store(_block_of(builder, args[0]), _block_at(builder, args[1]), align=1)
         return context.get_dummy_value()
 
     return types.void(value, target), codegen
 
 
 array_at: Any = intrinsic(_array_at)
-move_block: Any = intrinsic(prefer_literal=True)(_move_block)
+move_some: Any = intrinsic(prefer_literal=True)(_move_some)
 fill_block: Any = intrinsic(_fill_block)

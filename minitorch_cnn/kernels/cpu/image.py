@@ -10,7 +10,7 @@ strays[0].
 import numpy as np
 
 from ..jit import exact, inner, kernel
-from ..table import BLOCK, array_at, fill_block, move_block
+from ..table import BLOCK, array_at, fill_block, move_some
 
 __all__ = ["NUMBERS", "gather", "gather_bytes"]
 
@@ -95,6 +95,8 @@ def gather(images, index, places, table, fill, y, strays, mode):
                     for q in range(columns):
                         column = folded(start + step * q, width, mode)
                         out[q] = of_value[pixels[column * channels + c]]
+    if computed:
+        room[0] = 0  # Numba frees an array after its last use: what is done by address is none
 
 
 @inner
@@ -102,36 +104,36 @@ def arrange(plane, wanted, places, i, fill, mode, byte):
     """Each byte of a channel of image i in the place where `gather` wants it
 
     plane, wanted: the addresses, rows and columns of what there is and of what is made. Rows are
-    made in whole blocks: what these write behind a row's end is overwritten by the next.
+    made in whole blocks, the last of each row first: what they write behind a row's end is
+    overwritten by those that follow.
     """
     pixels, height, width = plane
     target, rows, columns = wanted
     start, step = places[i, 2], places[i, 3]
-    first, inside, low = span(start, step, width, columns)
-    for r in range(rows):
-        row = places[i, 0] + places[i, 1] * r
-        if mode != 0:
-            row = folded(row, height, mode)
-        line, out = pixels + row * width, target + r * columns
-        before, here = first, inside
-        if row < 0 or row >= height:
-            before, here = columns, 0
-        if mode == 0:
-            for q in range(0, before, BLOCK):
-                fill_block(fill, out + q)
-        if step > 0:
-            for q in range(0, here, BLOCK):
-                move_block(line + low + q, out + before + q, False)
-        else:
-            for q in range(0, here, BLOCK):
-                move_block(line + low + here - q - BLOCK, out + before + q, True)
-        if mode == 0:
-            for q in range(before + here, columns, BLOCK):
-                fill_block(fill, out + q)
-        elif here < columns:
-            given, made = array_at(line, 0, width, byte), array_at(out, 0, columns, byte)
+    first, inside, _ = span(start, step, width, columns)
+    row_start, row_step = places[i, 0], places[i, 1]
+    for q in range((columns - 1) // BLOCK * BLOCK, -1, -BLOCK):
+        begin = max(first - q, 0)
+        count = min(first + inside - q, BLOCK) - begin
+        shift = start + q if step > 0 else start - q - BLOCK + 1
+        for r in range(rows):
+            row = row_start + row_step * r
+            if mode != 0:
+                row = folded(row, height, mode)
+            line, out = pixels + row * width + shift, target + r * columns + q
+            if row < 0 or row >= height or count <= 0:
+                fill_block(fill, out)
+            elif step > 0:
+                move_some(line, out, begin, count, fill, False)
+            else:
+                move_some(line, out, begin, count, fill, True)
+    if mode != 0 and inside < columns:
+        for r in range(rows):
+            row = folded(row_start + row_step * r, height, mode)
+            given = array_at(pixels, row * width, width, byte)
+            made = array_at(target, r * columns, columns, byte)
             for q in range(columns):
-                if q < before or q >= before + here:
+                if q < first or q >= first + inside:
                     made[q] = given[folded(start + step * q, width, mode)]
 
 

@@ -23,7 +23,7 @@ _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 # Small batches are prepared in runs of up to so many, and of about so many bytes: what Python code
 # and hand-overs between threads cost is shared by the run.
 LONGEST_RUN = 64
-RUN_BYTES = 1 << 20
+RUN_BYTES = 1 << 21
 
 _END = object()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -120,8 +121,10 @@ class SampleStreams:
 
     def integers(self, high: int) -> np.ndarray:
         """For each sample an int64 in [0, high), for `high` up to 2**31."""
-        scaled = (self._bits() >> np.uint64(32)) * np.uint64(high)
-        return (scaled >> np.uint64(32)).astype(np.int64)
+        scaled = self._bits() >> np.uint64(32)
+        scaled *= np.uint64(high)
+        scaled >>= np.uint64(32)
+        return scaled.view(np.int64)
 
     def _bits(self) -> np.ndarray:
         if self._numbers is None:
@@ -139,7 +142,8 @@ class SampleStreams:
         seed, start = _batch.seed, _batch.streams
         if _batch.run is not None:
             _batch.streams += 1
-            return _first_of_run(_batch.run[0], _batch.run[1], start)
+            first_seed, sizes = _batch.run
+            return np.uint64(first_seed) + _steps_of_run(tuple(sizes), start)
         if seed is None:
             seed = int(randint(2**62, ()).item())
         else:
@@ -148,11 +152,12 @@ class SampleStreams:
         return np.uint64(seed) + first * _STEP
 
 
-def _first_of_run(seed: int, sizes: Sequence[int], start: int) -> np.ndarray:
-    """With what the streams of each sample begin that its batch asks for after so many others."""
+@lru_cache(maxsize=8)  # in a walk they come again and again
+def _steps_of_run(sizes: tuple[int, ...], start: int) -> np.ndarray:
+    """How far behind the first seed the streams of each sample begin that its batch asks for after
+    so many others."""
     counts = np.array(sizes, np.uint64)
     batches = np.repeat(np.arange(len(sizes)), sizes)
     before = np.cumsum(counts) - counts
     places = np.arange(len(batches), dtype=np.uint64) - before[batches]
-    seeds = np.uint64(seed) + batches.astype(np.uint64)
-    return seeds + (places + np.uint64(start) * counts[batches]) * _STEP
+    return batches.astype(np.uint64) + (places + np.uint64(start) * counts[batches]) * _STEP

@@ -37,7 +37,7 @@ class PixelBatch:
         self.height, self.width = self.data.shape[1:3]
         self.table = _every_value(self.data.shape[3], self.grey)
         self.mode = 0
-        self._whole = True
+        self._whole, self._mirrored = True, False
         self._fill = _zeros(self.data.shape[3])
         self._places: np.ndarray | None = None  # of first row and its step, first column and step
 
@@ -51,9 +51,9 @@ class PixelBatch:
 
     def crop(self, tops: Any, lefts: Any, height: int, width: int) -> None:
         """Keep windows that lie within the images."""
-        places = self._moved(tops, lefts)
+        self._move(tops, lefts)
         self._whole = self._whole and (height, width) == (self.height, self.width)
-        self.height, self.width, self._places = height, width, places
+        self.height, self.width = height, width
 
     def pad(self, sides: Sequence[int], mode: str, fill: Any) -> bool:
         """Add margins: left, top, right, bottom. False, with nothing done, if it can't be noted:
@@ -69,7 +69,7 @@ class PixelBatch:
             reach = 1 if number == 2 else 0
             if max(top, bottom) > self.height - reach or max(left, right) > self.width - reach:
                 return False
-        self._places = self._moved(-top, -left)
+        self._move(-top, -left)
         self.height += top + bottom
         self.width += left + right
         self.mode, self._fill = number, bytes_
@@ -78,21 +78,27 @@ class PixelBatch:
 
     def flip(self, chosen: np.ndarray, vertically: bool = False) -> None:
         """Mirror the chosen images."""
-        places = self._moved(0, 0)
         axis, size = (0, self.height) if vertically else (2, self.width)
-        places[:, axis] += chosen * places[:, axis + 1] * (size - 1)
-        places[:, axis + 1] *= 1 - 2 * chosen
-        self._places = places
-
-    def _moved(self, rows: Any, columns: Any) -> np.ndarray:
         if self._places is None:
-            places = np.empty((len(self.indices), 4), np.int64)
-            places[:] = (0, 1, 0, 1)
+            self._move(0, 0)
+        assert self._places is not None
+        first, step = self._places[:, axis], self._places[:, axis + 1]
+        distance = chosen * (size - 1)
+        first += distance * step if self._mirrored else distance
+        step *= 1 - 2 * chosen
+        self._mirrored = True
+
+    def _move(self, rows: Any, columns: Any) -> None:
+        places = self._places
+        if places is None:
+            places = self._places = _unmoved(len(self.indices)).copy()
+            places[:, 0], places[:, 2] = rows, columns
+        elif not self._mirrored:
+            places[:, 0] += rows
+            places[:, 2] += columns
         else:
-            places = self._places
-        places[:, 0] += places[:, 1] * rows
-        places[:, 2] += places[:, 3] * columns
-        return places
+            places[:, 0] += places[:, 1] * rows
+            places[:, 2] += places[:, 3] * columns
 
     def array(self) -> Any:
         """The batch: an array of the data's layout or, if it was converted, a tensor."""
