@@ -355,6 +355,52 @@ def test_batch_norm_and_a_sum_become_one_launch(inplace, late):
     check_norms(f, (5, 3, 7, 9), (0, 1, 0))
 
 
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("change", ["nothing", "bias", "input", "held", "narrow", "small"])
+def test_what_relu_left_of_batch_norm_is_made_again_for_a_convolution(change, affine, monkeypatch):
+    width, size = (56 if change == "narrow" else 64), (24 if change == "small" else 48)
+    norm, convs = nn.BatchNorm2d(64, affine=affine), nn.ModuleList([])
+    convs.extend([nn.Conv2d(3, 64, 1), nn.Conv2d(64, width, 3, padding=1)])
+    parameters = [*norm.parameters(), *convs.parameters()]
+
+    def f(x):
+        h = convs[0](x)
+        y = F.relu(norm(h))
+        z = convs[1](y)
+        if change == "bias" and affine:
+            with mt.no_grad():
+                norm.bias.fill_(0.7)
+        if change == "input":
+            z = z + h
+        result = mt.autograd.grad((z * z).mean(), parameters)
+        return [*result, y.detach()] if change == "held" else [*result]
+
+    def repetition():
+        repeated = mt.compile(f)
+        for seed in range(3):
+            mt.manual_seed(seed)
+            x, found = mt.randn(2, 3, size, size), []
+            for function in (repeated, f):
+                if affine:
+                    nn.init.uniform_(norm.bias, generator=mt.Generator().manual_seed(seed))
+                found.append(function(x))
+            same(*found)
+        return plans(repeated)[0]
+
+    plan = repetition()
+    kernels = [launch.name for launch in plan.launches]
+    again = change in ("nothing", "input") or (change == "bias" and not affine)
+    assert kernels.count("norm_relu.relu_of_normalised") == again
+    if again:
+        assert kernels[kernels.index("norm_relu.relu_of_normalised") + 1] == (
+            "conv.conv2d_weight_grad"
+        )
+        monkeypatch.setattr(
+            "minitorch_cnn.plan.compiled.made_again", lambda launches, roots: launches
+        )
+        assert plan.nbytes < repetition().nbytes
+
+
 def test_batch_norm_whose_bias_changes_keeps_what_relu_saw():
     norm = nn.BatchNorm2d(3)
 

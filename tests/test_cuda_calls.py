@@ -72,6 +72,8 @@ def test_batch_norm_and_what_follows_it(window):
     pairs.append(on_both("norm_relu.batch_norm_relu_grad", given, outputs, window))
     given = [x, other, weight, bias]
     pairs.append(on_both("norm_relu.batch_norm_add_relu", given, outputs, 1e-5))
+    given = [x, weight, bias, *pairs[0][0][1:]]
+    pairs.append(on_both("norm_relu.relu_of_normalised", given, [np.full(x.shape, np.nan)]))
     for here, there in pairs:
         for expected, found in zip(here, there, strict=True):
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)

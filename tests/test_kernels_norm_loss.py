@@ -133,6 +133,11 @@ def test_batch_norm_and_what_follows_compute_their_definitions(shape, window, dt
     for found, wanted in zip(one, (expected, mean, 1 / np.sqrt(var + 1e-5)), strict=True):
         assert_close(found, wanted, 4, 8)
 
+    if window == (1, 1):
+        given = [x, weight, bias, *one[1:]], [(shape, dtype)]
+        for again in call_on_threads(norm_relu.relu_of_normalised, *given):
+            np.testing.assert_array_equal(again, one[0])
+
     gy = random_values(generator, expected.shape, dtype)
     g = np.where(z > 0, reference.pool_average_grad(gy, shape[2:], windows), 0)
     given = [gy, x, weight, bias, *one[1:]], [(shape, dtype), *statistics], window

@@ -29,6 +29,7 @@ from ..kernels import precision, threads
 from ..memory import LEAST, Foreign, address, part
 from ..printing import aligned
 from ..tensor import Tensor, wrap
+from .again import lifetimes, made_again
 from .fuse import fuse
 from .order import independent_first
 from .recorder import (
@@ -39,7 +40,6 @@ from .recorder import (
     arrays_of,
     bytes_of,
     shown_shapes,
-    slots,
     with_arrays,
 )
 
@@ -65,7 +65,7 @@ class Plan:
         for root in roots:
             if not root.input:
                 root.memory = root.weak()  # what somebody holds stays where it is
-        self.launches = independent_first(fuse(recorder.launches, roots))
+        self.launches = made_again(independent_first(fuse(recorder.launches, roots)), roots)
         self.nbytes = lay_out(roots, self.launches)
         """Bytes of the memory that launches pass on to each other."""
 
@@ -145,13 +145,7 @@ def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
 
     Returns the bytes needed for them.
     """
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for i, entry in enumerate(launches):
-        for slot in slots(entry):
-            if roots[slot.root].memory is None:
-                first.setdefault(slot.root, i)
-                last[slot.root] = i
+    first, last = lifetimes(roots, launches)
     return sum(
         [
             _place(device, [*numbers], roots, first, last)

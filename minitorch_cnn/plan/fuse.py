@@ -6,13 +6,14 @@ place that never writes it. Results stay the same to the bit unless the rule say
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..memory import Foreign, address
 from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots, with_arrays
 
-__all__ = ["fuse"]
+__all__ = ["Program", "fuse", "may_change"]
 
 
 class Program:
@@ -91,12 +92,17 @@ class Program:
 
     def rename(self, root: int, other: int) -> None:
         """Have all launches look at another buffer in the place of one."""
-        for i in self._users.pop(root, []):
-            launch = self.launches[i]
-            assert launch is not None
-            args = with_arrays(launch.args, lambda a: _renamed(a, root, other))
-            self.launches[i] = changed = launch._replace(args=args)
-            self._note(i, changed)
+        for i in [*self._users.get(root, ())]:
+            self.show(i, root, other)
+
+    def show(self, i: int, root: int, other: int) -> None:
+        """Have a launch look at another buffer in the place of one."""
+        launch = self.launches[i]
+        assert launch is not None
+        self._users[root].remove(i)
+        args = with_arrays(launch.args, lambda a: _renamed(a, root, other))
+        self.launches[i] = changed = launch._replace(args=args)
+        self._note(i, changed)
 
     def remove(self, i: int) -> None:
         """Take a launch away."""
@@ -167,7 +173,7 @@ def relu_and_max_of_windows(program: Program) -> None:
     """
     for i, launch in [*program.named("pool.max_pool2d")]:
         h, y, indices, *options = launch.args
-        if not program.is_private(indices) or _may_change(program, y, i):
+        if not program.is_private(indices) or may_change(program, y, i):
             continue
         back = program.users(indices, after=i)
         if [program.name(k) for k in back] not in ([], ["pool.max_pool2d_grad"]):
@@ -186,14 +192,16 @@ def relu_and_max_of_windows(program: Program) -> None:
             program.replace(slope, "pool.max_pool2d_grad", passed, indices, gx)
 
 
-def _may_change(program: Program, slot: Any, made: int) -> bool:
-    """Whether a buffer may be written again after the launch that makes it.
+def may_change(program: Program, slot: Any, made: int, before: float = math.inf) -> bool:
+    """Whether a buffer may be written again after the launch that makes it, and before another.
 
     A launch's results stand behind what it reads; one that writes in place names it twice.
     """
     if not isinstance(slot, Slot):
         return True
     for k in program.users(slot, after=made):
+        if k >= before:
+            break
         arrays = arrays_of(program.args(k))
         shown = [a for a in arrays if isinstance(a, Slot) and a.root == slot.root]
         if len(shown) > 1 or shown[0] is arrays[-1]:

@@ -12,7 +12,12 @@ from .elementwise import add
 from .norm import batch_norm, batch_norm_grad, normalise
 from .pool import avg_pool2d, avg_pool2d_grad
 
-__all__ = ["batch_norm_add_relu", "batch_norm_relu", "batch_norm_relu_grad"]
+__all__ = [
+    "batch_norm_add_relu",
+    "batch_norm_relu",
+    "batch_norm_relu_grad",
+    "relu_of_normalised",
+]
 
 Pair = tuple[int, int]
 
@@ -29,6 +34,13 @@ def batch_norm_relu(
     else:
         relu(z, z)
         avg_pool2d(z, y, kernel_size, kernel_size, (0, 0), True, None)
+
+
+def relu_of_normalised(x: Any, weight: Any, bias: Any, mean: Any, invstd: Any, y: Any) -> None:
+    """y = max((x-mean)*invstd*weight + bias, 0): what batch_norm_relu makes, by its statistics"""
+    z = empty(x.shape, x.dtype)
+    normalise(x, mean, invstd, weight, bias, z)
+    relu(z, y)
 
 
 def batch_norm_add_relu(
