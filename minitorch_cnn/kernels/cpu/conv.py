@@ -12,6 +12,7 @@ from .conv_channels import by_channels, join_channel_parts, pack, weight_by_chan
 from .conv_depthwise import TAPS, depthwise, depthwise_weight
 from .conv_geometry import SPARE, geometry
 from .conv_layout import add_up
+from .conv_overlap import spread_taps
 from .conv_positions import (
     by_positions_1,
     by_positions_3,
@@ -34,10 +35,15 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
-from .tiles import FOUR, LONG, SIX, THREE, WHOLE, WIDE
+from .tiles import FOUR, LONG, SIX, TALL, THREE, WHOLE, WIDE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
+
+# Elements of products that a thread adds up at once where taps overlap, and how many more terms of
+# a product would take as long as that.
+NEAR_PRODUCTS = 1 << 15
+OVERLAP = 8
 
 # Elements of Winograd's transforms that a thread works on at once.
 NEAR_TRANSFORMS = 1 << 19
@@ -59,6 +65,9 @@ def conv2d(x, w, b, y, stride, padding, dilation, groups):
 def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     """gx[n,c,r,s] = sum of gy[n,o,i,j] w[o,c,u,v] where r = i*sh+u*dh-ph and s = j*sw+v*dw-pw"""
     taps = w.shape[2] * w.shape[3]
+    if _pays_overlap(gy, w, gx, stride, padding, dilation, groups):
+        _overlap(gy, w, gx, padding)
+        return
     steps = taps, w.shape[1] * taps
     none = np.empty(0, gy.dtype)
     _correlate(True, gy, w, none, gx, steps, stride, padding, dilation, groups)
@@ -234,6 +243,32 @@ def _block_rows(high, wide, vector, columns):
 
     few, many = (max(1, min(high, -(-high * wide // size))) for size in (2 * BLOCK, BLOCK // 2))
     return -(-high // min(range(few, many + 1), key=tiles))
+
+
+def _pays_overlap(gy, w, gx, stride, padding, dilation, groups):
+    """Whether to add products where taps overlap takes less time than to multiply the margins."""
+    outputs, inputs, *kernel = w.shape
+    vector, plane = VECTOR_BYTES // gy.itemsize, gy.shape[2] * gy.shape[3]
+    plain = stride == dilation == (1, 1) and groups == 1
+    if not plain or gx.size == 0 or kernel[0] * kernel[1] < TALL or plane < vector:
+        return False
+    if _pays_winograd(tuple(kernel), stride, padding, dilation, groups, outputs, inputs):
+        return False
+    # In vectors: sums by positions or by channels, and products.
+    high, wide = gx.shape[2:]
+    sums = high * wide / vector if inputs >= vector else high * -(-wide // vector)
+    products = -(-plane // vector)
+    return sums * outputs > products * (outputs + OVERLAP)
+
+
+def _overlap(gy, w, gx, padding):
+    vector, inputs = VECTOR_BYTES // gy.itemsize, w.shape[1]
+    size = w.shape[2] * w.shape[3] * gy.shape[2] * gy.shape[3]
+    blocks = max(-(-inputs * size // NEAR_PRODUCTS), -(-TASKS // gy.shape[0]))
+    some = -(-inputs // min(inputs, blocks))
+    threads = threads_for(w.size * gy.size // gy.shape[1])
+    memory = workspace("memory", threads, some * size + gx.shape[2] * vector, gy.dtype)
+    spread_taps(threads, gy, w, gx, memory, *padding, some)
 
 
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
