@@ -35,7 +35,7 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
-from .tiles import FOUR, LONG, SIX, TALL, THREE, WHOLE, WIDE
+from .tiles import FOUR, LONG, NEAR, SIX, TALL, THREE, WHOLE, WIDE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
@@ -168,7 +168,10 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         block = max(1, BLOCK // target.shape[3])
     else:
         columns = {1: LONG, 3: THREE, 4: FOUR, 6: SIX}[rows]
-        block = _block_rows(*target.shape[2:], vector, columns)
+        most = 2 * BLOCK
+        if source.shape[0] * groups >= TASKS:
+            most = max(most, 2 * NEAR // max(1, inputs))  # what they see stays in fast memory
+        block = _block_rows(*target.shape[2:], vector, columns, most)
     plan = geometry(
         adjoint, inputs, steps[1], source.shape[2:], target.shape[2:], kernel, stride, padding,
         dilation, 1 if in_lanes else vector, block,
@@ -228,21 +231,22 @@ def _tile_rows(outputs):
 
 
 @lru_cache(maxsize=512)
-def _block_rows(high, wide, vector, columns):
+def _block_rows(high, wide, vector, columns, most):
     """How many rows of the target are worked on at once, by positions.
 
-    They have from half to twice BLOCK positions; of such numbers it is the one with the fewest
-    tiles, for the last of a block takes as long as a full one.
+    They have from half of BLOCK to `most` positions; of such numbers it is the one with the least
+    work. The last tile of a block takes as long as a full one, to begin a block about half as long.
     """
     across = -(-wide // vector)  # vectors of a row
 
-    def tiles(blocks):
+    def work(blocks):
         rows = -(-high // blocks)
         whole, rest = divmod(high, rows)
-        return whole * -(-rows * across // columns) - (-rest * across // columns)
+        tiles = whole * -(-rows * across // columns) - (-rest * across // columns)
+        return 2 * tiles + blocks
 
-    few, many = (max(1, min(high, -(-high * wide // size))) for size in (2 * BLOCK, BLOCK // 2))
-    return -(-high // min(range(few, many + 1), key=tiles))
+    few, many = (max(1, min(high, -(-high * wide // size))) for size in (most, BLOCK // 2))
+    return -(-high // min(range(few, many + 1), key=work))
 
 
 def _pays_overlap(gy, w, gx, stride, padding, dilation, groups):

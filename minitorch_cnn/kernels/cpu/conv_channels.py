@@ -239,8 +239,9 @@ def _weight_by_channels(
         c0, c1 = t0 // taps, (min(t1, terms) - 1) // taps + 1
         total = sums[part, group, o // (2 * vector)].reshape(-1)
         wide_panel = _panel_width(here, vector)
-        for i in range(t0 * wide_panel, t1 * wide_panel):
-            total[i] = 0
+        cleared = total[t0 * wide_panel : t1 * wide_panel]
+        for i in range(cleared.size):
+            cleared[i] = 0
         bias_outputs = here if bias_sums.size > 0 and split == 0 else 0
         for k in range(group * outputs + o, group * outputs + o + bias_outputs):
             bias_sums[part, k] = 0
