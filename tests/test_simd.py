@@ -22,13 +22,13 @@ from minitorch_cnn.kernels.cpu.simd import (
     load_tile,
     load_tile_inside,
     multiply_add,
+    parted,
     passed,
     row_offsets,
     row_tile,
     store,
     store_first,
     store_interleaved,
-    store_parted,
     store_sums,
     store_tile,
     store_tile_inside,
@@ -292,7 +292,9 @@ def vectors(x, y):
     store(a * 0.5, y[4], 1)
     store(a * -3, y[5], 1)
     store_interleaved(a, b, y[6], 1)
-    store_parted(x, 1, y[7], 1, y[8], 2)
+    even, odd = parted(a, b)
+    store(even, y[7], 1)
+    store(odd, y[8], 2)
     store(add_neighbours(x, 2), y[9], 1)
     for k, count in enumerate((0, vector - 1, vector)):
         store_first(a, y[10 + k], 1, count)

@@ -35,7 +35,7 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
-from .tiles import FOUR, LONG, NEAR, SIX, TALL, THREE, WHOLE, WIDE
+from .tiles import BROAD, FOUR, LONG, NEAR, SIX, SLIM, TALL, THREE, WHOLE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
@@ -93,9 +93,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         threads = threads_for(TAPS * gy.size)
         depthwise_weight(threads, gy, x, gw, gb, *padding)
         return
-    # Fewer outputs would leave a half of its tiles empty.
-    fill = outputs >= 2 * vector
-    if fill and _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
+    if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
     in_lanes = outputs >= vector
@@ -320,20 +318,29 @@ def _winograd_weight_grad(gy, x, gw, gb, padding, apart):
     outputs, high, wide = gy.shape[1:]
     vector = VECTOR_BYTES // x.itemsize
     rows, across = batch * apart * apart * _tiles(high, apart, 2), _tiles(wide, apart, 2)
-    parts = min(rows, 4 if outputs * channels <= 128 * 128 else 2)
+    # Each part has sums of its own: many take long to add up.
+    parts = 4 if outputs * channels <= 128 * 128 else 2
+    if outputs * channels > 256 * 256 and outputs >= 8 * vector:
+        parts = 1
+    parts = min(rows, parts)
     splits = 4 // parts
-    some = -(-outputs // (splits * 2 * vector)) * 2 * vector
+    some = vector if outputs <= vector else -(-outputs // (splits * 2 * vector)) * 2 * vector
     task_rows = _task_rows(rows, across, POINTS * (channels + some) // 2, vector)
-    padded_channels = -(-channels // WIDE) * WIDE
+    rows_once = BROAD if some > vector else SLIM
+    padded_channels = -(-channels // rows_once) * rows_once
     shape = (parts, splits, POINTS, padded_channels, some)
     sums = shaped_workspace("weight sums", shape, x.dtype)
     size = winograd_size(2, channels + some, task_rows, across, vector)
-    size += 4 * vector * (across + 1)
+    # Of narrow images many rows are turned at once, so that vectors are full.
+    turned = task_rows if apart == 1 and wide < vector else 1
+    size += 4 * vector * across * turned
     threads = threads_for(gy.size * channels * 4)
     memory = workspace("memory", threads, size, x.dtype)
     bias_sums = np.empty((parts, gb.size), np.float64)
     top, left = padding[0] // apart, padding[1] // apart
-    winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, top, left, apart, task_rows)
+    winograd_weight_grad(
+        threads, gy, x, sums, bias_sums, memory, top, left, apart, task_rows, turned
+    )
     if gb.size:
         add_up(bias_sums, gb)
     winograd_collect(threads_for(sums.size), sums, gw)

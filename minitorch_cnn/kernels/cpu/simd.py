@@ -836,23 +836,15 @@ def store_interleaved(typingctx, even, odd, y, i):
 
 
 @intrinsic
-def store_parted(typingctx, x, i, even, j, odd, k):
-    """even[j + q], odd[k + q] = x[i + 2q], x[i + 2q + 1] for q < lanes"""
+def parted(typingctx, a, b):
+    """Two vectors: the elements at even places of a and, behind them, b, and those at odd ones"""
 
     def codegen(context, builder, signature, args):
-        kind = _kind(x.dtype)
-        first = _pointer(context, builder, x, args[0], _index(context, builder, i, args[1]))
-        low = _load(builder, kind, first)
-        high = _load(builder, kind, builder.gep(first, [INDEX(kind.count)]))
-        for parity, (array, index) in enumerate(((2, 3), (4, 5))):
-            vector = _shuffle(builder, low, high, range(parity, 2 * kind.count, 2))
-            at = _index(context, builder, signature.args[index], args[index])
-            _store(
-                builder, vector, _pointer(context, builder, signature.args[array], args[array], at)
-            )
-        return context.get_dummy_value()
+        low, high = args
+        parts = [_shuffle(builder, low, high, range(n, 2 * low.type.count, 2)) for n in (0, 1)]
+        return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.void(x, i, even, j, odd, k), codegen
+    return types.UniTuple(a, 2)(a, b), codegen
 
 
 @intrinsic

@@ -8,6 +8,7 @@ from math import lcm
 from .simd import REGISTERS, VECTOR_BYTES
 
 WIDE = (REGISTERS - 3) // 2  # rows of tiles of two vectors
+BROAD = 8 if REGISTERS >= 32 else WIDE  # the same, for channels: often a multiple of 8
 SLIM = 8  # rows of tiles of one vector, held down by the addresses of as many rows
 LONG = REGISTERS // 2 - 1  # columns of tiles of one row
 NINE = 9  # columns of tiles of one row if they are terms: as many as a filter of 3 x 3 has
