@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any, ClassVar
 
@@ -12,9 +13,19 @@ import numpy as np
 
 from . import record
 from .dlpack import HOST, DLDeviceType
-from .memory import LEAST, empty, owns
+from .kernels import drivers, workspace
+from .memory import LEAST, empty, maker, owns
 
-__all__ = ["Device", "as_device", "launch", "numbered", "observe", "observed", "pinned"]
+__all__ = [
+    "Device",
+    "as_device",
+    "launch",
+    "launch_kind",
+    "numbered",
+    "observe",
+    "observed",
+    "pinned",
+]
 
 Observer = Callable[["Device", str, Callable[..., None], tuple[Any, ...], float], None]
 """Of device, kernel's name, kernel, arguments, and the seconds that the launch took."""
@@ -71,6 +82,12 @@ class Device:
         if record.recorder is not None and record.is_recording():
             record.recorder.allocated(self, buffer)
         return buffer
+
+    def maker(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Any]:
+        """A function that does what `empty` does, but for a recorder: it learns of nothing."""
+        if self.type != "cpu":
+            return partial(self.empty, shape, dtype)
+        return partial(np.empty, shape, dtype) if prod(shape) < LEAST else maker(shape, dtype)
 
     def owns(self, buffer: Any) -> bool:
         """Whether a buffer is alone on its memory, but for views of it."""
@@ -134,6 +151,21 @@ def launch(device: Device, name: str, *args: Any) -> None:
     function(*args)
     device.synchronize()
     _observer(device, name, function, args, time.perf_counter() - started)
+
+
+def launch_kind(kind: Any, device: Device, name: str, args: Sequence[Any]) -> None:
+    """`launch`, where launches of one `kind` have arrays of the same shapes, strides and types and
+    equal options, and what they write is memory of its own.
+
+    What the kernel decides by these, it decides once.
+    """
+    if record.recorder is not None or _observer is not None:
+        launch(device, name, *args)
+        return
+    run = workspace.prepared.runs.get(kind)
+    if run is None:
+        run = drivers.prepare(kind, device._kernels.get(name) or device.kernel(name), args)
+    run(*args)
 
 
 def observe(observer: Observer | None) -> Observer | None:

@@ -7,11 +7,13 @@ writes them. Blocks that are used again have their pages already.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from ctypes import addressof, c_char
 from typing import Any
 
@@ -28,6 +30,7 @@ __all__ = [
     "empty",
     "empty_cache",
     "is_pinned",
+    "maker",
     "owner",
     "owns",
     "part",
@@ -113,13 +116,21 @@ class Pool:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """A new array aligned to 64 bytes, its contents arbitrary."""
+        return self._take(self._shelf(math.prod(shape) * dtype.itemsize), shape, dtype)
+
+    def maker(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Callable[[], np.ndarray[Any, Any]]:
+        """A function that makes such an array at each call."""
+        shelf = self._shelf(math.prod(shape) * dtype.itemsize)
+        return functools.partial(self._take, shelf, shape, dtype)
+
+    def _take(
+        self, shelf: Shelf, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> np.ndarray[Any, Any]:
         returned = self._returned
         if returned:
             self._sort(returned)
-        nbytes = math.prod(shape) * dtype.itemsize
-        shelf = self._shelf_for.get(nbytes)
-        if shelf is None:
-            shelf = self._new_shelf(int(nbytes))
         try:
             block = shelf.pop()
         except IndexError:
@@ -166,6 +177,11 @@ class Pool:
         except IndexError:
             pass  # another thread took the last one
 
+    def _shelf(self, nbytes: int) -> Shelf:
+        """The one for so many bytes."""
+        known = self._shelf_for.get(nbytes)
+        return self._new_shelf(int(nbytes)) if known is None else known
+
     def _new_shelf(self, nbytes: int) -> Shelf:
         grain = 1 << max(nbytes.bit_length() - 4, 6)
         size = (nbytes + grain - 1) & -grain
@@ -206,7 +222,7 @@ class Pool:
 
 
 _pool = Pool()
-empty = _pool.empty
+empty, maker = _pool.empty, _pool.maker
 
 
 def empty_cache() -> None:

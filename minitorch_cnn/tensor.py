@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from .printing import tensor_repr
 if TYPE_CHECKING:
     from .autograd.graph import LeafHooks, Node
 
-__all__ = ["Size", "Tensor", "method", "wrap"]
+__all__ = ["Form", "Size", "Tensor", "form", "method", "wrap"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +60,43 @@ class Size(tuple[int, ...]):
         return f"torch.Size({list(self)})"
 
 
+class Form:
+    """What tensors are but for their values: shape, strides, type and device. Of equal ones there
+    is one, so that they are compared with `is`."""
+
+    __slots__ = ("device", "dtype", "shape", "strides")
+    _known: ClassVar[dict[Any, Form]] = {}
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    """In bytes; None for contiguous tensors."""
+    dtype: DType
+    device: Device
+
+    @classmethod
+    def of(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DType,
+        device: Device,
+        strides: tuple[int, ...] | None = None,
+    ) -> Form:
+        """The one there is with these."""
+        key = shape, strides, dtype, device
+        self = cls._known.get(key)
+        if self is None:
+            if len(cls._known) >= MOST_FORMS:
+                cls._known.clear()  # an equal one made later is another, which costs time alone
+            self = cls()
+            self.shape, self.strides, self.dtype, self.device = key
+            self = cls._known.setdefault(key, self)
+        return self
+
+
+MOST_FORMS = 4096
+"""Forms that are remembered."""
+
+
 class Tensor:
     """An n-dimensional array that remembers how it was computed.
 
@@ -78,6 +115,7 @@ class Tensor:
         "_buffer",
         "_counter",
         "_current",
+        "_form",
         "_grad",
         "_hooks",
         "_index",
@@ -91,7 +129,9 @@ class Tensor:
     __array_priority__ = 1000  # array * tensor is the tensor's business
 
     _buffer: Any
-    """The device's array: on the CPU, NumPy's."""
+    """The device's array: on the CPU, NumPy's. Another comes in its place by `_show` alone."""
+    _form: Form | None
+    """What `form` says, once it was asked."""
     _counter: list[int]
     """Writes so far into the memory; one object for all tensors that share it."""
     _node: Node | None
@@ -310,6 +350,11 @@ class Tensor:
         """Note that the memory was written; what had been saved for `backward` is now spoilt."""
         self._counter[0] += 1
 
+    def _show(self, other: Tensor) -> None:
+        """Have the memory of another tensor for its own, and all that it says of it."""
+        self._buffer, self._form = other._buffer, other._form
+        self.dtype, self.device = other.dtype, other.device
+
     def _follow_origin(self) -> None:
         """Make a view's history right again after its memory was written elsewhere."""
         outdated, view = [], self
@@ -378,7 +423,7 @@ class Tensor:
                 f"not {value.dtype}"
             )
         record.restructured(self._buffer)
-        self._buffer, self.dtype, self.device = value._buffer, value.dtype, value.device
+        self._show(value)
         self._counter = [0]
 
     # ------------------------------------------------------------------ to Python and NumPy
@@ -597,6 +642,7 @@ def _initialise(tensor: Tensor, buffer: Any, dtype: DType, device: Device) -> No
     tensor.device = device
     tensor._counter = [0]
     tensor._current = 0
+    tensor._form = None
     tensor._grad = None
     tensor._hooks = None
     tensor._index = 0
@@ -614,6 +660,7 @@ def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor)
     tensor.device = device
     tensor._counter = [0]
     tensor._current = 0
+    tensor._form = None
     tensor._grad = None
     tensor._hooks = None
     tensor._index = 0
@@ -621,6 +668,17 @@ def wrap(buffer: Any, dtype: DType, device: Device, kind: type[Tensor] = Tensor)
     tensor._origin = None
     tensor._requires_grad = False
     return tensor
+
+
+def form(tensor: Tensor) -> Form:
+    """What a tensor is but for its values."""
+    found = tensor._form
+    if found is None:
+        buffer = tensor._buffer
+        strides = None if buffer.flags.c_contiguous else buffer.strides
+        found = Form.of(buffer.shape, tensor.dtype, tensor.device, strides)
+        tensor._form = found
+    return found
 
 
 def writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -648,7 +706,7 @@ def _restore(
 ) -> Tensor:
     tensor = wrap(array, dtype_of(array), cpu, kind)
     if device is not cpu:
-        tensor._buffer, tensor.device = device.empty(array.shape, array.dtype), device
+        tensor._show(wrap(device.empty(array.shape, array.dtype), tensor.dtype, device))
         launch(device, "shape.copy", array, tensor._buffer)
     tensor._requires_grad = requires_grad
     return tensor

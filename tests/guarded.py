@@ -20,6 +20,8 @@ import numpy as np
 import minitorch_cnn.kernels
 from minitorch_cnn.device import cpu
 from minitorch_cnn.kernels import drivers, jit, tasks
+from minitorch_cnn.kernels.jit import Kernel
+from minitorch_cnn.kernels.workspace import kept
 
 PAGE = mmap.PAGESIZE
 MARGIN = 64
@@ -153,11 +155,14 @@ class Guard:
         originals, kernels = [kind.__call__ for kind in KINDS], cpu._kernels
         for kind, original in zip(KINDS, originals, strict=True):
             kind.__call__ = self.watched(original)
+        resolved, Kernel.resolved = Kernel.resolved, lambda kernel, args: kernel
         cpu._kernels = Launches(self, kernels)
+        kept.forget()  # what was prepared of kernels that nobody watched
         try:
             yield self
         finally:
-            cpu._kernels = kernels
+            kept.forget()
+            cpu._kernels, Kernel.resolved = kernels, resolved
             for kind, original in zip(KINDS, originals, strict=True):
                 kind.__call__ = original
 

@@ -1,5 +1,6 @@
 """Devices: their names, the one launch, and what is refused."""
 
+import importlib
 import pickle
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import minitorch_cnn as torch
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn.device import Device, cpu, launch, observe
+from minitorch_cnn.kernels import drivers, workspace
+from minitorch_cnn.ops.reduce import Sum
 
 
 @pytest.fixture
@@ -75,3 +78,81 @@ def test_every_kernel_runs_through_launch():
     np.testing.assert_array_equal(seen[-1][2][2], np.full((2, 3), 2, np.float32))
     torch.ones(2)
     assert len(seen) == 3
+
+
+def prepared_runs():
+    return [run for run in workspace.prepared.runs.values() if run is not None]
+
+
+def test_launches_that_were_prepared_are_observed_and_recorded_like_others():
+    x = torch.ones(2, 3)
+    for _ in range(3):
+        total = x.sum()
+    seen = []
+    before = observe(lambda device, name, *_: seen.append(name))
+    try:
+        total = total + x.sum()
+    finally:
+        observe(before)
+    assert seen == ["reduce.sum", "elementwise.add"]
+    assert total.item() == 12
+    assert torch.compile(lambda x: x.sum() * 2)(x).item() == 12
+
+
+def test_launches_are_prepared_anew_when_threads_or_algorithms_change():
+    x, w = torch.randn(2, 8, 9, 9), torch.randn(8, 8, 3, 3)
+    threads, tile = torch.get_num_threads(), torch.get_winograd_tile()
+    changes = [
+        lambda: torch.set_num_threads(1),
+        lambda: torch.set_num_threads(threads),
+        lambda: torch.set_winograd_tile(0),
+        lambda: torch.set_winograd_tile(tile),
+    ]
+    expected = F.conv2d(x, w).numpy()
+    for change in changes:
+        for _ in range(3):
+            np.testing.assert_allclose(F.conv2d(x, w).numpy(), expected, atol=1e-4)
+        assert prepared_runs()
+        change()
+        assert not prepared_runs()
+
+
+def test_options_of_zero_keep_their_sign():
+    x = torch.ones(2, 3)
+    for divisor in (0.0, 0.0, 0.0, -0.0, 0.0, -0.0):
+        total = Sum.apply(x, dims=(0, 1), keepdim=False, divisor=divisor).item()
+        assert total == np.copysign(np.inf, divisor)
+
+
+def test_prepared_launches_are_bounded(monkeypatch):
+    monkeypatch.setattr(drivers, "MOST_PREPARED", 3)
+    workspace.forget_prepared()
+    for n in (1, 2, 3, 4, 5, 1, 1, 5):
+        assert (torch.ones(n) * 3).sum().item() == 3 * n
+    assert len(workspace.prepared.runs) <= 3
+
+
+def test_a_tensor_that_gets_other_memory_is_of_another_form():
+    for change in (
+        lambda x: x.unsqueeze_(0),
+        lambda x: x.t_(),
+        lambda x: setattr(x, "data", torch.ones(4, 5, dtype=torch.float64)),
+    ):
+        x = torch.arange(6.0).reshape(2, 3).clone()
+        for _ in range(2):
+            y = x + x
+        change(x)
+        y = x + x
+        assert y.shape == x.shape
+        assert y.dtype is x.dtype
+        np.testing.assert_array_equal(y.numpy(), 2 * x.numpy())
+        assert y.sum().item() == 2 * x.numpy().sum()
+
+
+def test_forms_are_bounded(monkeypatch):
+    tensors = importlib.import_module("minitorch_cnn.tensor")
+    monkeypatch.setattr(tensors, "MOST_FORMS", 4)
+    tensors.Form._known.clear()
+    for n in (*range(1, 20), 3, 3):
+        assert (torch.ones(n) + 1).sum().item() == 2 * n
+    assert len(tensors.Form._known) <= 4

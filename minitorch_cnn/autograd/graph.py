@@ -56,16 +56,21 @@ def is_grad_enabled() -> bool:
 class GradMode:
     """Records or does not record, inside a `with` block or a decorated function."""
 
-    def __init__(self, enabled: bool) -> None:
+    enabled: bool
+    _before: Any = None
+    """What was the case outside the block, and outside those around it that are of this object."""
+
+    def __new__(cls, enabled: bool) -> Any:
+        self = object.__new__(cls)
         self.enabled = enabled
-        self._before: list[bool] = []
+        return self
 
     def __enter__(self) -> None:
-        self._before.append(recording.enabled)
+        self._before = recording.enabled, self._before
         recording.enabled = self.enabled
 
     def __exit__(self, *error: object) -> None:
-        recording.enabled = self._before.pop()
+        recording.enabled, self._before = self._before
 
     def __call__(self, function: F) -> F:
         enabled = self.enabled
@@ -108,44 +113,36 @@ class no_grad(GradMode):
     False
     """
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        self = super().__new__(cls)
-        if function is not None:  # @no_grad, without brackets
-            GradMode.__init__(self, False)
-            return self(function)
-        return self
+    enabled = False
 
-    def __init__(self) -> None:
-        super().__init__(False)
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = object.__new__(cls)
+        return self if function is None else self(function)  # @no_grad, without brackets
 
 
 class enable_grad(GradMode):
     """Record operations, inside `no_grad` too."""
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        self = super().__new__(cls)
-        if function is not None:
-            GradMode.__init__(self, True)
-            return self(function)
-        return self
+    enabled = True
 
-    def __init__(self) -> None:
-        super().__init__(True)
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = object.__new__(cls)
+        return self if function is None else self(function)
 
 
 class set_grad_enabled(GradMode):
     """Record or not, from now on as a call, within the block as a context."""
 
-    def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
-        self._before.append(recording.enabled)
-        recording.enabled = self.enabled
+    def __new__(cls, mode: bool) -> Any:
+        self = super().__new__(cls, bool(mode))
+        GradMode.__enter__(self)
+        return self
 
     def __enter__(self) -> None:
         recording.enabled = self.enabled
 
     def __call__(self, function: F) -> F:
-        recording.enabled = self._before.pop()  # a decorator says nothing of what comes after it
+        self.__exit__()  # a decorator says nothing of what comes after it
         return super().__call__(function)
 
 
@@ -154,14 +151,9 @@ class inference_mode(GradMode):
     they are ordinary tensors."""
 
     def __new__(cls, mode: Any = True) -> Any:
-        self = super().__new__(cls)
         if callable(mode):
-            GradMode.__init__(self, False)
-            return self(mode)
-        return self
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode)
+            return super().__new__(cls, False)(mode)
+        return super().__new__(cls, not mode)
 
 
 # ---------------------------------------------------------------------- nodes

@@ -29,10 +29,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from ..device import Device, launch
+from .. import record
+from ..device import Device, launch, launch_kind
 from ..dtypes import DType
-from ..tensor import Tensor, wrap
-from .graph import Node, edge, numbers, recording
+from ..tensor import Form, Tensor, form, wrap
+from .graph import Node, numbers, recording
 
 __all__ = ["Op", "View"]
 
@@ -83,18 +84,38 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
 
 
 class Kind:
-    """What calls of an op have in common: their tensors' shapes and types, and attributes."""
+    """What calls of an op have in common, the forms of their tensors and their attributes; and what
+    follows from these, so that it is found out once."""
 
-    __slots__ = ("differentiable", "results", "shapes", "types")
+    __slots__ = ("absent", "device", "differentiable", "gaps", "made", "results", "shapes", "types")
 
     def __init__(self, inputs: Sequence[Any], results: list[Result], differentiable: int) -> None:
-        self.shapes = [None if t is None else t._buffer.shape for t in inputs]
-        self.types = [None if t is None else t.dtype for t in inputs]
+        forms = [None if t is None else form(t) for t in inputs]
+        self.shapes = [None if f is None else f.shape for f in forms]
+        self.types = [None if f is None else f.dtype for f in forms]
         self.results = results
         self.differentiable = results[:differentiable]
         """Those that carry gradients."""
         if not results[0][1].is_floating_point:
             self.differentiable = []
+        self.device = device = inputs[0].device
+        self.made = [(device.maker(s, t.numpy), Form.of(s, t, device)) for s, t in results]
+        """For each of the results what makes its buffer, and its form."""
+        self.absent = [i for i, f in enumerate(forms) if f is None]
+        self.gaps = [i for i, f in enumerate(forms) if f is not None and f.strides is not None]
+        """The inputs that are not contiguous."""
+
+
+class Attributes(dict[str, Any]):
+    """Attributes of calls, given to them as one object. Whoever gives the same one for the same
+    attributes spares the calls to look at each."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 MOST_KINDS = 512
@@ -161,68 +182,88 @@ class Op(Node):
             cls._rules.append(Rule(tuple(inputs) or None, rule, names))
 
     @classmethod
-    def apply(cls, *inputs: Any, into: Tensor | None = None, **attrs: Any) -> Any:
+    def apply(
+        cls,
+        *inputs: Any,
+        into: Tensor | None = None,
+        given: Attributes | None = None,
+        **attrs: Any,
+    ) -> Any:
         """Compute; record if any input requires grad.
 
-        With `into`, one of the inputs, the result takes its place: its memory and its history.
+        With `into`, one of the inputs, the result takes its place: its memory and its history. The
+        attributes come by keyword or are all `given`.
         """
-        device, contiguous = inputs[0].device, cls.contiguous
         buffers: list[Any] = []
-        edges: list[Any] = []
         key: list[Any] = []
-        wanted = 1
+        requires_grad = False
         for t in inputs:
-            if t is None:  # an absent tensor reaches the kernel as an empty one
-                buffers.append(_absent(device, inputs[0].dtype))
+            if t is None:
+                buffers.append(None)
                 key.append(None)
-                edges.append(None)
-                wanted += wanted
                 continue
-            if t.device is not device:
-                raise RuntimeError(
-                    f"{cls.__name__}: expected all tensors on one device, "
-                    f"but found {device} and {t.device}"
-                )
-            buffer = t._buffer
-            key += (buffer.shape, t.dtype)
-            buffers.append(buffer)
+            buffers.append(t._buffer)
+            key.append(t._form or form(t))
             # The property would look twice at what is no view.
             if t._requires_grad if t._origin is None else t.requires_grad:
-                edges.append((t, 0) if t._node is None else (t._node, t._index))
-                wanted += wanted + 1
-            else:
-                edges.append(None)
-                wanted += wanted
+                requires_grad = True
         if attrs:
             key += attrs.values()
             key += map(type, attrs.values())  # 1, 1.0 and True are equal
-        kind, known = cls._recall(key)
+        elif given is not None:
+            attrs = given
+            key.append(given)
+        known: Any = tuple(key)
+        try:
+            kind = cls._kinds.get(known)
+        except TypeError:  # an attribute has no hash
+            kind = known = None
         if kind is None:
+            cls._require_one_device(inputs)
             results = cls.outputs(*inputs, **attrs)
             kind = cls._remember(known, inputs, results if type(results) is list else [results])
-        if contiguous:
-            for i, buffer in enumerate(buffers):
-                if not buffer.flags.c_contiguous:
-                    buffers[i] = device.empty(buffer.shape, buffer.dtype)
-                    launch(device, "shape.copy", buffer, buffers[i])
-        any_wanted = wanted != 1 << len(inputs)
+        device = kind.device
+        for i in kind.absent:  # an absent tensor reaches the kernel as an empty one
+            buffers[i] = _absent(device, inputs[0].dtype)
+        if kind.gaps and cls.contiguous:
+            for i in kind.gaps:
+                gappy, buffers[i] = buffers[i], device.empty(buffers[i].shape, buffers[i].dtype)
+                launch(device, "shape.copy", gappy, buffers[i])
         if into is not None:
-            return cls._apply_into(into, inputs, attrs, kind, device, buffers, any_wanted)
+            return cls._apply_into(into, inputs, attrs, kind, device, buffers, requires_grad)
         outputs = []
-        for shape, dtype in kind.results:
-            buffer = device.empty(shape, dtype.numpy)
+        for make, made in kind.made:
+            if record.recorder is None:
+                buffer = make()
+            else:
+                buffer = device.empty(made.shape, made.dtype.numpy)
             buffers.append(buffer)
-            outputs.append(wrap(buffer, dtype, device))
+            output = wrap(buffer, made.dtype, device)
+            output._form = made
+            outputs.append(output)
         for parameter in cls.parameters:
             buffers.append(attrs[parameter])
-        launch(device, cls.kernel, *buffers)
-        if any_wanted and kind.differentiable and recording.enabled:
+        if known is None:
+            launch(device, cls.kernel, *buffers)
+        else:
+            launch_kind(kind, device, cls.kernel, buffers)
+        if requires_grad and kind.differentiable and recording.enabled:
             node = cls.__new__(cls)
-            node._note(kind, edges, attrs, device, wanted)
+            node._describe(kind, inputs, attrs, device)
             node.saved = node._keep(inputs, outputs)
             for i, t in enumerate(outputs[: cls.differentiable]):
                 t._node, t._index, t._requires_grad = node, i, True
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    @classmethod
+    def _require_one_device(cls, inputs: Sequence[Any]) -> None:
+        device = inputs[0].device
+        for t in inputs:
+            if t is not None and t.device is not device:
+                raise RuntimeError(
+                    f"{cls.__name__}: expected all tensors on one device, "
+                    f"but found {device} and {t.device}"
+                )
 
     @classmethod
     def _recall(cls, key: list[Any]) -> tuple[Kind | None, Any]:
@@ -299,7 +340,8 @@ class Op(Node):
                 old = olds[i]
                 if old is not None and old._buffer is into._buffer:
                     # The rules look at what is about to be overwritten.
-                    old._buffer, old._counter = device.empty(shape, old.dtype.numpy), [0]
+                    old._show(wrap(device.empty(shape, old.dtype.numpy), old.dtype, device))
+                    old._counter = [0]
                     launch(device, "shape.copy", into._buffer, old._buffer)
             node.saved = node._keep(olds, None)
         direct = into._buffer.flags.c_contiguous or not cls.contiguous
@@ -321,17 +363,12 @@ class Op(Node):
         edges: list[Any] = []
         wanted = 1
         for t in inputs:
-            if t is not None and t.requires_grad:
-                edges.append(edge(t))
-                wanted += wanted + 1
+            wanted += wanted
+            if t is not None and (t._requires_grad if t._origin is None else t.requires_grad):
+                edges.append((t, 0) if t._node is None else (t._node, t._index))
+                wanted += 1
             else:
                 edges.append(None)
-                wanted += wanted
-        self._note(kind, edges, attrs, device, wanted)
-
-    def _note(
-        self, kind: Kind, edges: list[Any], attrs: dict[str, Any], device: Device, wanted: int
-    ) -> None:
         self.kind, self.edges, self.attrs, self.device = kind, edges, attrs, device
         self.shapes, self.types, self.results = kind.shapes, kind.types, kind.differentiable
         self.number = next(numbers)

@@ -6,18 +6,32 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from math import copysign
 from typing import Any, NamedTuple
 
 from numpy import empty, ndarray
 
+from . import workspace
 from .precision import get_winograd_tile
 from .threads import get_num_threads
 from .workspace import KEPT_BYTES, kept
 
-__all__ = ["Call", "capture", "captured", "driver", "noting", "on_host", "repeating_driver"]
+__all__ = [
+    "Call",
+    "capture",
+    "captured",
+    "driver",
+    "noting",
+    "on_host",
+    "prepare",
+    "repeating_driver",
+]
 
 MOST_REPEATS = 1024
 """Kinds of calls that are remembered."""
+
+MOST_PREPARED = 4096
+"""Kinds of launches that are."""
 
 MOST_BYTES = 1 << 14
 """What an array may have that a driver makes in a call that is remembered."""
@@ -74,14 +88,18 @@ def noting() -> bool:
     return capturing is not None and capturing.here() and not capturing.computing
 
 
-def on_host() -> None:
-    """Say that a driver is about to compute something itself."""
+def on_host(instead: Callable[..., None] | None = None) -> None:
+    """Say that a driver is about to compute something itself: with the same arguments all that is
+    done `instead`, if that is a function."""
     if noting():
-        raise _OnHost
+        raise _OnHost(instead)
 
 
 class _OnHost(Exception):
     """Raised where a driver would compute something in Python."""
+
+    def __init__(self, instead: Callable[..., None] | None) -> None:
+        self.instead = instead
 
 
 # ---------------------------------------------------------------------- calls noted
@@ -168,6 +186,35 @@ def capture(function: Callable[..., None], args: tuple[Any, ...]) -> list[Call] 
 # ---------------------------------------------------------------------- calls repeated
 
 
+def prepare(kind: Any, function: Callable[..., None], args: Sequence[Any]) -> Callable[..., None]:
+    """What does what a kernel does: for this launch and, kept in `prepared`, for all of its kind.
+
+    These have arrays of the same shapes, strides and types, and equal options; what is written
+    shares memory with nothing else.
+    """
+    runs = workspace.prepared.runs
+    if len(runs) >= MOST_PREPARED:
+        runs.clear()
+    if kind not in runs and _is_driver(function):
+        runs[kind] = None  # it may never come again, and to note a driver's calls takes its time
+        return function
+    run = _resolved(function, args)
+    if _is_driver(function):
+        run = _repeat(getattr(function, "__wrapped__", function), args) or function
+    runs[kind] = run
+    return run
+
+
+def _is_driver(function: Callable[..., None]) -> bool:
+    return getattr(function, "native", False) and not hasattr(function, "resolved")
+
+
+def _resolved(kernel: Any, args: Sequence[Any]) -> Callable[..., None]:
+    """What a kernel says that its call comes to, with arguments of the kind of these."""
+    run: Callable[..., None] = kernel.resolved(args) if hasattr(kernel, "resolved") else kernel
+    return run
+
+
 def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[..., None] | None:
     """A function that makes a driver's calls, on arguments of the same kind as these.
 
@@ -175,40 +222,88 @@ def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[...,
     """
     if any([type(a) is ndarray and not a.flags.c_contiguous for a in args]):
         return None
+    # Options are fixed, but two zeros are equal and unlike.
+    zeros = [(i, copysign(1, a)) for i, a in enumerate(args) if _is_zero(a)]
+    if any([_is_zero(part) for a in args if isinstance(a, tuple) for part in a]):
+        return None
     # Arrays like those given. These may be one, and it could not be told which of them is meant.
     models = [empty(a.shape, a.dtype) if type(a) is ndarray else a for a in args]
     try:
         with captured(chained=False) as noted:
             function(*models)
-    except _OnHost:
-        return None
+    except _OnHost as host:
+        return _resolved(host.instead, args) if host.instead and not noted else None
+    values: list[Any] = []
+
+    def constant(value: Any) -> str:
+        values.append(value)
+        return f"c{len(values) - 1}"
+
     calls = []
     for kernel, given in noted:
-        fixed, places = list(given), []
-        for i, value in enumerate(given):
-            if type(value) is not ndarray:
+        words = []
+        for value in given:
+            number = _shown(value, models)
+            if number is None:
+                if type(value) is ndarray:
+                    most = MOST_BYTES if value.base is None else KEPT_BYTES
+                    if value.nbytes > most:
+                        return None
+                words.append(constant(value))
                 continue
-            shown = [n for n, m in enumerate(models) if value is m or value.base is m]
-            if shown:
-                model = models[shown[0]]
-                if value.dtype != model.dtype or value.size != model.size:
-                    return None  # it shows a part
-                same = value.shape == model.shape
-                places.append((i, shown[0], None if same else value.shape))
-                fixed[i] = None
-            elif value.nbytes > (MOST_BYTES if value.base is None else KEPT_BYTES):
-                return None
-        calls.append((kernel, fixed, places))
+            model = models[number]
+            if value.dtype != model.dtype or value.size != model.size:
+                return None  # it shows a part
+            same = value.shape == model.shape
+            words.append(f"a{number}" if same else f"a{number}.reshape({constant(value.shape)})")
+        calls.append(f"{constant(_resolved(kernel, given))}({', '.join(words)})")
+    write = _writer("; ".join(calls) or "pass", len(models), len(values))
+    repeat = write(function, *values)
+    return _signed(repeat, function, zeros) if zeros else repeat
 
-    def repeat(*args: Any) -> None:
+
+def _is_zero(value: Any) -> bool:
+    return type(value) is float and value == 0
+
+
+def _shown(value: Any, models: Sequence[Any]) -> int | None:
+    """Which of the models a value is, or shows."""
+    if type(value) is not ndarray:
+        return None
+    return next((n for n, m in enumerate(models) if value is m or value.base is m), None)
+
+
+@functools.cache
+def _writer(calls: str, args: int, constants: int) -> Callable[..., Callable[..., None]]:
+    """What makes, of a driver and constants, the function of so many arguments with these calls.
+
+    It has their text in Python: a loop over a list of them takes as long as a small kernel.
+    """
+    given = ", ".join([f"a{i}" for i in range(args)])
+    names = ", ".join(["function"] + [f"c{i}" for i in range(constants)])
+    text = f"""
+def write({names}):
+    def repeat({given}):
         try:
-            for kernel, fixed, places in calls:
-                given = fixed.copy()
-                for place, number, shape in places:
-                    given[place] = args[number] if shape is None else args[number].reshape(shape)
-                kernel(*given)
+            {calls}
         except Exception:
-            function(*args)  # raises what there is to say
+            function({given})  # raises what there is to say
             raise
-
     return repeat
+"""
+    scope: dict[str, Any] = {}
+    exec(text, scope)
+    write: Callable[..., Callable[..., None]] = scope["write"]
+    return write
+
+
+def _signed(
+    repeat: Callable[..., None], function: Callable[..., None], zeros: list[tuple[int, float]]
+) -> Callable[..., None]:
+    """`repeat` where the zeros among the options have the signs that they had."""
+
+    def run(*args: Any) -> None:
+        alike = all([copysign(1, args[i]) == sign for i, sign in zeros])
+        (repeat if alike else function)(*args)
+
+    return run

@@ -30,6 +30,7 @@ from . import drivers, helper, threads
 from .claim import Claim, Elsewhere
 from .drivers import Call, capture, captured, driver, on_host
 from .linked import KernelCompiler, LinkedCompiler
+from .workspace import kept
 
 __all__ = [
     "Call",
@@ -117,6 +118,9 @@ def kernel(
     return lambda function: Kernel(function, work, flat)
 
 
+_ravel = ndarray.ravel
+
+
 class Kernel:
     """A compiled function in two variants, of which each call runs the one that suits its size."""
 
@@ -137,11 +141,26 @@ class Kernel:
         given: Sequence[Any] = args
         if self.flat:
             given = self._flat(args)
-        work = self.work
-        if work is None or threads.forked or work(*given) < PARALLEL_WORK:
-            self.serial(*given)
-        else:
+        if self._spreads(given):
             run_on_threads(self.parallel, *given)
+        else:
+            self.serial(*given)
+
+    def _spreads(self, given: Sequence[Any]) -> bool:
+        work = self.work
+        return work is not None and not threads.forked and work(*given) >= PARALLEL_WORK
+
+    def resolved(self, args: Sequence[Any]) -> Callable[..., None]:
+        """What calls come to whose arrays have the shapes of these."""
+        spreads = self._spreads(self._flat(args) if self.flat else args)
+        run = functools.partial(run_on_threads, self.parallel) if spreads else self.serial
+        arrays = [a for a in args if type(a) is ndarray]  # which come before the options
+        if not self.flat or all([a.ndim == 1 for a in arrays]):
+            return run
+        count = len(arrays)
+        if count == len(args):
+            return lambda *given: run(*map(_ravel, given))
+        return lambda *given: run(*map(_ravel, given[:count]), *given[count:])
 
     def call(self, *args: Any) -> Call:
         """The call that it comes to in a chain."""
@@ -154,7 +173,7 @@ class Kernel:
         return Call(self.parallel if spreads else self.serial, given, spreads)
 
     @staticmethod
-    def _flat(args: tuple[Any, ...]) -> list[Any]:
+    def _flat(args: Sequence[Any]) -> list[Any]:
         given = []
         for a in args:
             given.append(a.ravel() if type(a) is ndarray else a)
@@ -371,6 +390,7 @@ threads.launched = vars(numba.config)["NUMBA_NUM_THREADS"]  # of no declared typ
 
 def _in_child() -> None:
     threads.forked = True
+    kept.forget()
     global_compiler_lock.release()
 
 

@@ -1,5 +1,7 @@
 """What users may choose between precision and speed. Kernels ask here."""
 
+from .workspace import forget_prepared
+
 __all__ = ["get_winograd_tile", "set_winograd_tile"]
 
 _winograd_tile = 2
@@ -32,6 +34,7 @@ def set_winograd_tile(size: int) -> None:
     if isinstance(size, bool) or size not in (0, 2, 4):
         raise ValueError(f"set_winograd_tile expects 0, 2 or 4, but got {size!r}")
     _winograd_tile = int(size)
+    forget_prepared()
 
 
 def get_winograd_tile() -> int:

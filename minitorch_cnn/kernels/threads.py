@@ -2,6 +2,8 @@
 
 import os
 
+from .workspace import forget_prepared
+
 __all__ = ["get_num_threads", "set_num_threads"]
 
 chosen: int | None = None
@@ -35,6 +37,7 @@ def set_num_threads(num: int) -> None:
     if num < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {num}")
     chosen = num
+    forget_prepared()
 
 
 def get_num_threads() -> int:

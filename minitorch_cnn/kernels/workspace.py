@@ -30,9 +30,26 @@ class _Kept(threading.local):
         """What is cut out of a block would keep it."""
         self.cut.clear()
         self.repeats.clear()
+        prepared.runs.clear()
 
 
 kept = _Kept()
+
+
+class _Prepared(threading.local):
+    def __init__(self):
+        self.runs = {}
+        """By kind of launch what makes one, which may use what is cut out of this thread's blocks;
+        None for a kind that was met once."""
+
+
+prepared = _Prepared()
+
+
+def forget_prepared():
+    """Have all threads decide anew what launches come to: by what they decide has changed."""
+    global prepared
+    prepared = _Prepared()
 
 
 def workspace(name, rows, size, dtype):

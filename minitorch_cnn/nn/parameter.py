@@ -93,7 +93,7 @@ class _Uninitialized(Tensor):
         """Become an ordinary parameter or buffer of this shape, its values arbitrary."""
         made = empty(*shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
-        self._buffer, self.dtype, self.device = made._buffer, made.dtype, made.device
+        self._show(made)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_buffer":

@@ -28,6 +28,7 @@ from .operands import (
     function_of,
     in_place,
     operands,
+    pair,
     result_type,
     unary,
     written,
@@ -382,7 +383,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         dtype = result_type(input, other)
         a = full_like_scalar(input, dtype, condition.device)
         return Where.apply(condition, a, full_like_scalar(other, dtype, condition.device))
-    return Where.apply(condition, *operands(input, other))
+    return Where.apply(condition, *pair(input, other))
 
 
 @method("where")
@@ -452,6 +453,6 @@ def isin(
 
     `assume_unique` changes nothing: it promises what an algorithm that sorts could use.
     """
-    a, b = operands(elements, test_elements)
+    a, b = pair(elements, test_elements)
     found = (a.unsqueeze(-1) == b.reshape(-1)).any(-1)
     return ~found if invert else found

@@ -22,7 +22,7 @@ from .operands import (
     full_like_scalar,
     function_of,
     in_place,
-    operands,
+    pair,
     result_type,
     smooth,
     smooth_of_two,
@@ -226,8 +226,6 @@ class Lerp(Elementwise):
 
 
 def _scaled(b: Tensor, alpha: Any) -> Tensor:
-    if alpha == 1:
-        return b
     if isinstance(alpha, float) and b.dtype.category != 2:
         raise RuntimeError(f"alpha must be an integer for operands of {b.dtype}, not {alpha}")
     return cast(b * alpha, b.dtype)
@@ -235,16 +233,16 @@ def _scaled(b: Tensor, alpha: Any) -> Tensor:
 
 def add(input: Any, other: Any, *, alpha: Any = 1, into: Tensor | None = None) -> Tensor:
     """input + alpha * other"""
-    a, b = operands(input, other)
-    return Add.apply(a, _scaled(b, alpha), into=into)
+    a, b = pair(input, other)
+    return Add.apply(a, b if alpha == 1 else _scaled(b, alpha), into=into)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, into: Tensor | None = None) -> Tensor:
     """input - alpha * other"""
     if _is_truth(input) or _is_truth(other):
         raise RuntimeError("sub: truth values can't be subtracted; use logical_xor or ^ instead")
-    a, b = operands(input, other)
-    return Sub.apply(a, _scaled(b, alpha), into=into)
+    a, b = pair(input, other)
+    return Sub.apply(a, b if alpha == 1 else _scaled(b, alpha), into=into)
 
 
 def _is_truth(value: Any) -> bool:
@@ -291,7 +289,7 @@ alias(div, div_, "divide")
 
 def pow(input: Any, exponent: Any, *, into: Tensor | None = None) -> Tensor:
     """input to the power of the exponent; a negative number is none for integers."""
-    a, b = operands(input, exponent)
+    a, b = pair(input, exponent)
     if a.dtype.category == 1 and isinstance(exponent, int) and exponent < 0:
         raise RuntimeError(
             f"pow: integers to the negative integer power {exponent} are not allowed"

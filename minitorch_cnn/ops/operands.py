@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -105,12 +105,15 @@ def result_type(*operands: Any) -> DType:
     return result
 
 
+def pair(a: Any, b: Any) -> Sequence[Tensor]:
+    """Two values as tensors of one type, on one device."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype is b.dtype:
+        return a, b
+    return operands(a, b)
+
+
 def operands(*values: Any, floating: bool = False) -> list[Tensor]:
     """The values as tensors of one type, on one device."""
-    if len(values) == 2 and not floating:
-        a, b = values
-        if isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype is b.dtype:
-            return [a, b]
     first = next((v for v in values if isinstance(v, Tensor)), None)
     if first is None:
         raise TypeError(f"expected at least one Tensor among {values!r}")
@@ -319,7 +322,8 @@ def function_of(
             for value in (input, other):
                 if not isinstance(value, Tensor):
                     raise TypeError(f"{name}: expected a Tensor, not {value!r}")
-        return op.apply(*operands(input, other, floating=to_float), into=into)
+        a, b = operands(input, other, floating=True) if to_float else pair(input, other)
+        return op.apply(a, b, into=into)
 
     function: Function = one if len(op.inputs_named) == 1 else two
     function.__name__, function.__doc__ = name, op.__doc__
@@ -352,14 +356,13 @@ def binary(
 def bind_operator(name: str, function: Function, written: Function | None = None) -> None:
     """Bind a function of two operands to Tensor's operator, from both sides and in place."""
 
-    def is_operand(value: Any) -> bool:
-        return isinstance(value, (Tensor, bool, int, float, np.ndarray, np.generic))
+    known = (Tensor, bool, int, float, np.ndarray, np.generic)
 
     def left(self: Tensor, other: Any) -> Tensor:
-        return function(self, other) if is_operand(other) else NotImplemented
+        return function(self, other) if isinstance(other, known) else NotImplemented
 
     def right(self: Tensor, other: Any) -> Tensor:
-        return function(other, self) if is_operand(other) else NotImplemented
+        return function(other, self) if isinstance(other, known) else NotImplemented
 
     method(f"__{name}__")(left)
     if written is not None:

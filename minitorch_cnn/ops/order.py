@@ -16,7 +16,7 @@ from . import return_types
 from .compare import isnan, where
 from .creation import as_tensor
 from .index import TakeAlong
-from .operands import cast, full_like_scalar, numpy_names, operands
+from .operands import cast, full_like_scalar, numpy_names, pair
 from .reduce import Amax, sum
 from .shape import dimension, movedim, reshape, squeeze, unsqueeze
 
@@ -401,7 +401,7 @@ def searchsorted(
     if side == "left" and right:
         raise RuntimeError("searchsorted: side 'left' contradicts right=True")
     rows = sorted_sequence
-    rows, input = operands(rows, input)
+    rows, input = pair(rows, input)
     if rows.ndim != 1 and rows.shape[:-1] != input.shape[:-1]:
         raise RuntimeError(
             f"searchsorted: the rows of shape {list(rows.shape)} do not match the values of shape "

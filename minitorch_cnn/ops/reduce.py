@@ -8,14 +8,14 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from .. import dtypes
-from ..autograd.op import Op, Result
+from ..autograd.op import Attributes, Op, Result
 from ..dtypes import DType, as_dtype
-from ..tensor import Tensor, method
+from ..tensor import Form, Tensor, form, method
 from . import return_types
 from .compare import isnan, maximum, minimum, where
 from .index import TakeAlong
 from .operands import cast, floating, numpy_names
-from .shape import Expand, cat, dimension, dimensions, reshape
+from .shape import Expand, cat, dimension, dimensions, dimensions_of, reshape
 
 Dim = int | Sequence[int] | None
 
@@ -177,7 +177,16 @@ def sum(
     """
     if dtype is not None:
         input = cast(input, as_dtype(dtype))
-    return _apply(Sum, input, dim, keepdim, divisor=1)
+    dim = tuple(dim) if isinstance(dim, list) else dim
+    return Sum.apply(input, given=_summing(form(input), dim, keepdim, False))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _summing(form: Form, dim: Dim, keepdim: bool, mean: bool) -> Attributes:
+    """Attributes of a sum, or of a mean."""
+    dims = dimensions_of(len(form.shape), dim)
+    divisor = math.prod([form.shape[d] for d in dims]) if mean else 1
+    return Attributes(dims=dims, keepdim=keepdim, divisor=divisor)
 
 
 @method("mean")
@@ -190,7 +199,8 @@ def mean(
         input = cast(input, as_dtype(dtype))
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"mean(): the input must be floating point, not {input.dtype}")
-    return _apply(Sum, input, dim, keepdim, divisor=_count(input, dim))
+    dim = tuple(dim) if isinstance(dim, list) else dim
+    return Sum.apply(input, given=_summing(form(input), dim, keepdim, True))
 
 
 def _count(input: Tensor, dim: Dim) -> int:

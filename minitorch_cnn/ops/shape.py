@@ -95,7 +95,11 @@ class Diagonal(View):
 
 def dimension(tensor: Tensor, dim: int, *, extra: int = 0) -> int:
     """A dimension counted from the front, of the tensor or of one with `extra` more."""
-    n = max(tensor._buffer.ndim + extra, 1)
+    return _from_front(tensor._buffer.ndim + extra, dim)
+
+
+def _from_front(ndim: int, dim: int) -> int:
+    n = max(ndim, 1)
     if type(dim) is not int and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer))):
         raise TypeError(f"a dimension must be an int, not {dim!r}")
     if not -n <= dim < n:
@@ -107,15 +111,20 @@ def dimension(tensor: Tensor, dim: int, *, extra: int = 0) -> int:
 
 def dimensions(tensor: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
     """Dimensions counted from the front and sorted; all of them for None or none."""
+    return dimensions_of(tensor._buffer.ndim, dim)
+
+
+def dimensions_of(ndim: int, dim: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The same of a tensor with so many."""
     if dim is None or dim == ():
-        return tuple(range(tensor._buffer.ndim))
-    if type(dim) is int and 0 <= dim < tensor._buffer.ndim:
+        return tuple(range(ndim))
+    if type(dim) is int and 0 <= dim < ndim:
         return (dim,)
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-    found = sorted([dimension(tensor, d) for d in dims])
+    found = sorted([_from_front(ndim, d) for d in dims])
     if len(set(found)) < len(found):
         raise RuntimeError(f"a dim appears multiple times in the list of dims {tuple(dims)}")
-    return tuple(found) if tensor._buffer.ndim else ()
+    return tuple(found) if ndim else ()
 
 
 def sizes(
@@ -406,7 +415,7 @@ def _in_place(function: Callable[..., Tensor], name: str) -> None:
             assert shown._origin is not None
             self._origin = (_moved(self), *shown._origin[1:])
             self._node, self._index = shown._node, shown._index
-        self._buffer = shown._buffer
+        self._show(shown)
         self._bump()
         self._current = self._counter[0]
         return self

@@ -6,6 +6,7 @@ run on one thread; so for sums, differences and products of many elements there 
 """
 
 import contextvars
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -39,18 +40,21 @@ def _elementwise(ufunc: Any) -> Callable[..., None]:
         quiet.run(ufunc, *args)
 
     run.__name__ = ufunc.__name__
+    run.resolved = lambda args: functools.partial(quiet.run, ufunc)  # type: ignore[attr-defined]
     return run
 
 
 def _arithmetic(ufunc: Any, name: str) -> Callable[..., None]:
+    alone = _elementwise(ufunc)
+
     def run(a: Any, b: Any, y: Any) -> None:
         if y.size >= LARGE and in_step(a, y) and in_step(b, y):
             from . import large
 
             getattr(large, name)(a, b, y)
         else:
-            on_host()
-            quiet.run(ufunc, a, b, y)
+            on_host(alone)
+            alone(a, b, y)
 
     run.__name__ = ufunc.__name__
     return driver(run)
