@@ -34,6 +34,7 @@ CONVS = [  # batch, channels, size; filters, kernel; options
     ((1, 3, 40, 33), (16, 3, 7, 7), {"stride": 2, "padding": 3}),
     ((2, 12, 10, 11), (12, 1, 3, 3), {"padding": 1, "groups": 12}),
     ((2, 8, 10, 11), (8, 4, 3, 3), {"padding": 1, "groups": 2}),  # tiles of four channels
+    ((2, 3, 12, 11), (24, 3, 5, 5), {"padding": (0, 1)}),  # taps that overlap
     ((1, 400, 7, 7), (1024, 400, 1, 1), {}),  # a large product, in blocks of rows
 ]
 

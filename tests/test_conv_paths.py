@@ -81,18 +81,21 @@ class Case:
 
 CHANNELS, POSITIONS, PRODUCT, WINOGRAD = "by_channels", "by_positions", "product", "winograd"
 FIRST = CHANNELS, POSITIONS, "weight_by_channels"  # of few channels many, as a first layer does
+DILATED = {"padding": (1, 2), "dilation": (1, 2)}  # lest taps overlap on the way back
 LAST = POSITIONS, CHANNELS, "weight_by_positions"
 FEW = POSITIONS, POSITIONS, "weight_by_positions"
 MANY = CHANNELS, CHANNELS, "weight_by_channels"
 DEPTHWISE = "depthwise", "depthwise", "depthwise_weight"
+OVERLAP = CHANNELS, "spread_taps", "weight_by_channels"
 ALL_WINOGRAD = WINOGRAD, WINOGRAD, "winograd_weight_grad"
 WINOGRAD4 = "winograd4", "winograd4", "winograd_weight_grad"
 
 CASES = [
-    Case("slim panel", o=(1, 0), paths=FIRST),
-    Case("wide panel", o=(1, 1), paths=FIRST),
-    Case("wide and slim panel", o=(3, 0), paths=FIRST),
-    Case("two wide panels", o=(2, 3), biased=False, paths=FIRST),
+    Case("slim panel", o=(1, 0), **DILATED, paths=FIRST),
+    Case("panel of a vector and a half", o=(1, 2), **DILATED, paths=FIRST),
+    Case("wide panel", o=(2, -1), **DILATED, paths=FIRST),
+    Case("wide and slim panel", o=(3, 0), **DILATED, paths=FIRST),
+    Case("two wide panels", o=(2, 3), biased=False, **DILATED, paths=FIRST),
     Case("into few channels", c=(2, 1), paths=LAST),
     Case("many channels", c=(2, 1), o=(1, 2), size=(6, 5), paths=MANY),
     Case("many terms", n=1, c=(0, 301), o=(2, 1), size=(4, 5), paths=MANY),
@@ -144,6 +147,17 @@ CASES = [
     Case("blocks by positions", n=1, c=(0, 2), o=(0, 3), size=(150, 2), more_columns=4, paths=FEW),
     Case("large kernel", n=1, c=(0, 3), o=(0, 3), size=(15, 20), kernel=(7, 7), padding=(3, 3),
          paths=FEW),
+    Case("taps that overlap", c=(0, 3), o=(0, 24), padding=(0, 0), paths=OVERLAP),
+    Case("taps that overlap, one image", n=1, c=(0, 20), o=(0, 26), size=(11, 10), kernel=(5, 4),
+         padding=(1, 0), paths=OVERLAP),
+    Case("taps that overlap, many images", n=17, c=(0, 4), o=(0, 25), size=(8, 9), kernel=(4, 5),
+         padding=(0, 1), biased=False, paths=OVERLAP),
+    Case("taps that overlap, wide", c=(0, 3), o=(0, 24), size=(9, 3), more_columns=2,
+         kernel=(5, 5), padding=(1, 0), paths=OVERLAP),
+    Case("taps that overlap, wide margins on the sides", c=(0, 3), o=(0, 24), size=(7, 9),
+         kernel=(5, 3), padding=(0, 3), paths=OVERLAP),
+    Case("taps that overlap, blocks of channels", n=16, c=(0, 33), o=(0, 40), size=(17, 17),
+         kernel=(9, 9), padding=(2, 1), paths=OVERLAP),
     Case("no images", n=0, c=(1, 1), o=(1, 1), paths=(None, None, None)),
     Case("no channels", c=(0, 0), o=(1, 1), paths=None),
     Case("no filters", c=(1, 1), o=(0, 0), paths=None),
@@ -169,6 +183,11 @@ CASES = [
     Case("Winograd, long rows", n=1, c=(0, 32), o=(0, 32), size=(3, 230), paths=ALL_WINOGRAD),
     Case("Winograd, whole vectors", c=(0, 32), o=(0, 32), size=(5, 2), more_columns=2,
          paths=ALL_WINOGRAD),
+    Case("Winograd, vectors of tiles", n=3, c=(0, 16), o=(0, 16), size=(6, 0), more_columns=2,
+         paths=ALL_WINOGRAD),
+    Case("Winograd, vectors of tiles and an odd row", c=(0, 20), o=(0, 20), size=(5, 0),
+         more_columns=2, paths=ALL_WINOGRAD),
+    Case("Winograd, many weights", c=(0, 260), o=(0, 256), size=(4, 5), paths=ALL_WINOGRAD),
     Case("Winograd, whole vectors without padding", c=(0, 32), o=(0, 32), size=(6, 4),
          more_columns=2, padding=(0, 0), paths=ALL_WINOGRAD),
     Case("Winograd, dilation", c=(0, 32), o=(0, 36), size=(9, 11), padding=(2, 2),

@@ -22,21 +22,23 @@ from minitorch_cnn.kernels.cpu.simd import (
     load_tile,
     load_tile_inside,
     multiply_add,
+    parted,
     passed,
     row_offsets,
     row_tile,
     store,
     store_first,
     store_interleaved,
-    store_parted,
     store_sums,
     store_tile,
     store_tile_inside,
     sum_of_lanes,
     tile_columns,
     tile_rows,
+    tile_width,
     transpose,
     zero_tile,
+    zero_tile_and_half,
     zeros,
 )
 
@@ -188,6 +190,40 @@ def test_tiles_compute_their_formulas(kernel, m, n, dtype):
 
 
 @njit
+def exercise_half(a, b, step, rows, y, width):
+    vector = lanes(a)
+    tile = zero_tile_and_half(a, WIDE, 2)
+    by_row = row_offsets(tile, rows, 1)
+    products = load_tile(tile, b, 1, by_row, vector)
+    store_tile(row_tile(tile, a, 2), y[0], 1, width, vector)
+    store_tile(products, y[1], 1, width, vector)
+    for t in range(DEPTH):
+        products = multiply_add(products, a, 2 + t, by_row, b, 3 + t * step, vector)
+    store_tile(products, y[2], 1, width, vector)
+    add_tile(products, y[3], 1, width, vector)
+    return tile_rows(tile), tile_width(tile)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_tiles_with_a_half_column_compute_their_formulas(dtype):
+    width = vector_of(dtype) * 3 // 2
+    step = width + 1
+    a, b = numbers(dtype, 4000, seed=1), numbers(dtype, 4000, seed=2)
+    rows = np.append(9, np.random.default_rng(3).permutation(WIDE) * step)
+    y = np.full((4, WIDE * step + 1), 7, dtype)
+    expected = y.astype(np.float64)
+    tiles_of = expected[:, 1:].reshape(4, WIDE, step)[:, :, :width]
+    tiles_of[0] = a[2 : 2 + width]
+    tiles_of[1] = b[1 + rows[1:, None] + np.arange(width)]
+    terms = np.arange(DEPTH)
+    right = b[3 + terms[:, None] * step + np.arange(width)].astype(np.float64)
+    tiles_of[2] = tiles_of[1] + a[2 + rows[1:, None] + terms] @ right
+    tiles_of[3] += tiles_of[2]
+    assert exercise_half(a, b, step, rows, y, step) == (WIDE, width)
+    np.testing.assert_array_equal(y, expected)
+
+
+@njit
 def transposes(x, i, x_step, x_count, y, j, y_step, y_count):
     transpose(x, i, x_step, x_count, y, j, y_step, y_count)
 
@@ -256,7 +292,9 @@ def vectors(x, y):
     store(a * 0.5, y[4], 1)
     store(a * -3, y[5], 1)
     store_interleaved(a, b, y[6], 1)
-    store_parted(x, 1, y[7], 1, y[8], 2)
+    even, odd = parted(a, b)
+    store(even, y[7], 1)
+    store(odd, y[8], 2)
     store(add_neighbours(x, 2), y[9], 1)
     for k, count in enumerate((0, vector - 1, vector)):
         store_first(a, y[10 + k], 1, count)

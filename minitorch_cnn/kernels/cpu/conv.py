@@ -12,6 +12,7 @@ from .conv_channels import by_channels, join_channel_parts, pack, weight_by_chan
 from .conv_depthwise import TAPS, depthwise, depthwise_weight
 from .conv_geometry import SPARE, geometry
 from .conv_layout import add_up
+from .conv_overlap import spread_taps
 from .conv_positions import (
     by_positions_1,
     by_positions_3,
@@ -34,10 +35,15 @@ from .conv_winograd import (
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
 from .simd import REGISTERS, VECTOR_BYTES
-from .tiles import FOUR, LONG, SIX, THREE, WHOLE, WIDE
+from .tiles import BROAD, FOUR, LONG, NEAR, SIX, SLIM, TALL, THREE, WHOLE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.
 BLOCK = 256
+
+# Elements of products that a thread adds up at once where taps overlap, and how many more terms of
+# a product would take as long as that.
+NEAR_PRODUCTS = 1 << 15
+OVERLAP = 8
 
 # Elements of Winograd's transforms that a thread works on at once.
 NEAR_TRANSFORMS = 1 << 19
@@ -59,6 +65,9 @@ def conv2d(x, w, b, y, stride, padding, dilation, groups):
 def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
     """gx[n,c,r,s] = sum of gy[n,o,i,j] w[o,c,u,v] where r = i*sh+u*dh-ph and s = j*sw+v*dw-pw"""
     taps = w.shape[2] * w.shape[3]
+    if _pays_overlap(gy, w, gx, stride, padding, dilation, groups):
+        _overlap(gy, w, gx, padding)
+        return
     steps = taps, w.shape[1] * taps
     none = np.empty(0, gy.dtype)
     _correlate(True, gy, w, none, gx, steps, stride, padding, dilation, groups)
@@ -84,9 +93,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         threads = threads_for(TAPS * gy.size)
         depthwise_weight(threads, gy, x, gw, gb, *padding)
         return
-    # Fewer outputs would leave a half of its tiles empty.
-    fill = outputs >= 2 * vector
-    if fill and _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
+    if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
     in_lanes = outputs >= vector
@@ -159,7 +166,10 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         block = max(1, BLOCK // target.shape[3])
     else:
         columns = {1: LONG, 3: THREE, 4: FOUR, 6: SIX}[rows]
-        block = _block_rows(*target.shape[2:], vector, columns)
+        most = 2 * BLOCK
+        if source.shape[0] * groups >= TASKS:
+            most = max(most, 2 * NEAR // max(1, inputs))  # what they see stays in fast memory
+        block = _block_rows(*target.shape[2:], vector, columns, most)
     plan = geometry(
         adjoint, inputs, steps[1], source.shape[2:], target.shape[2:], kernel, stride, padding,
         dilation, 1 if in_lanes else vector, block,
@@ -219,21 +229,48 @@ def _tile_rows(outputs):
 
 
 @lru_cache(maxsize=512)
-def _block_rows(high, wide, vector, columns):
+def _block_rows(high, wide, vector, columns, most):
     """How many rows of the target are worked on at once, by positions.
 
-    They have from half to twice BLOCK positions; of such numbers it is the one with the fewest
-    tiles, for the last of a block takes as long as a full one.
+    They have from half of BLOCK to `most` positions; of such numbers it is the one with the least
+    work. The last tile of a block takes as long as a full one, to begin a block about half as long.
     """
     across = -(-wide // vector)  # vectors of a row
 
-    def tiles(blocks):
+    def work(blocks):
         rows = -(-high // blocks)
         whole, rest = divmod(high, rows)
-        return whole * -(-rows * across // columns) - (-rest * across // columns)
+        tiles = whole * -(-rows * across // columns) - (-rest * across // columns)
+        return 2 * tiles + blocks
 
-    few, many = (max(1, min(high, -(-high * wide // size))) for size in (2 * BLOCK, BLOCK // 2))
-    return -(-high // min(range(few, many + 1), key=tiles))
+    few, many = (max(1, min(high, -(-high * wide // size))) for size in (most, BLOCK // 2))
+    return -(-high // min(range(few, many + 1), key=work))
+
+
+def _pays_overlap(gy, w, gx, stride, padding, dilation, groups):
+    """Whether to add products where taps overlap takes less time than to multiply the margins."""
+    outputs, inputs, *kernel = w.shape
+    vector, plane = VECTOR_BYTES // gy.itemsize, gy.shape[2] * gy.shape[3]
+    plain = stride == dilation == (1, 1) and groups == 1
+    if not plain or gx.size == 0 or kernel[0] * kernel[1] < TALL or plane < vector:
+        return False
+    if _pays_winograd(tuple(kernel), stride, padding, dilation, groups, outputs, inputs):
+        return False
+    # In vectors: sums by positions or by channels, and products.
+    high, wide = gx.shape[2:]
+    sums = high * wide / vector if inputs >= vector else high * -(-wide // vector)
+    products = -(-plane // vector)
+    return sums * outputs > products * (outputs + OVERLAP)
+
+
+def _overlap(gy, w, gx, padding):
+    vector, inputs = VECTOR_BYTES // gy.itemsize, w.shape[1]
+    size = w.shape[2] * w.shape[3] * gy.shape[2] * gy.shape[3]
+    blocks = max(-(-inputs * size // NEAR_PRODUCTS), -(-TASKS // gy.shape[0]))
+    some = -(-inputs // min(inputs, blocks))
+    threads = threads_for(w.size * gy.size // gy.shape[1])
+    memory = workspace("memory", threads, some * size + gx.shape[2] * vector, gy.dtype)
+    spread_taps(threads, gy, w, gx, memory, *padding, some)
 
 
 def _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
@@ -281,20 +318,29 @@ def _winograd_weight_grad(gy, x, gw, gb, padding, apart):
     outputs, high, wide = gy.shape[1:]
     vector = VECTOR_BYTES // x.itemsize
     rows, across = batch * apart * apart * _tiles(high, apart, 2), _tiles(wide, apart, 2)
-    parts = min(rows, 4 if outputs * channels <= 128 * 128 else 2)
+    # Each part has sums of its own: many take long to add up.
+    parts = 4 if outputs * channels <= 128 * 128 else 2
+    if outputs * channels > 256 * 256 and outputs >= 8 * vector:
+        parts = 1
+    parts = min(rows, parts)
     splits = 4 // parts
-    some = -(-outputs // (splits * 2 * vector)) * 2 * vector
+    some = vector if outputs <= vector else -(-outputs // (splits * 2 * vector)) * 2 * vector
     task_rows = _task_rows(rows, across, POINTS * (channels + some) // 2, vector)
-    padded_channels = -(-channels // WIDE) * WIDE
+    rows_once = BROAD if some > vector else SLIM
+    padded_channels = -(-channels // rows_once) * rows_once
     shape = (parts, splits, POINTS, padded_channels, some)
     sums = shaped_workspace("weight sums", shape, x.dtype)
     size = winograd_size(2, channels + some, task_rows, across, vector)
-    size += 4 * vector * (across + 1)
+    # Of narrow images many rows are turned at once, so that vectors are full.
+    turned = task_rows if apart == 1 and wide < vector else 1
+    size += 4 * vector * across * turned
     threads = threads_for(gy.size * channels * 4)
     memory = workspace("memory", threads, size, x.dtype)
     bias_sums = np.empty((parts, gb.size), np.float64)
     top, left = padding[0] // apart, padding[1] // apart
-    winograd_weight_grad(threads, gy, x, sums, bias_sums, memory, top, left, apart, task_rows)
+    winograd_weight_grad(
+        threads, gy, x, sums, bias_sums, memory, top, left, apart, task_rows, turned
+    )
     if gb.size:
         add_up(bias_sums, gb)
     winograd_collect(threads_for(sums.size), sums, gw)

@@ -40,12 +40,13 @@ from .simd import (
     row_offsets,
     row_tile,
     store_tile,
-    tile_columns,
     tile_rows,
+    tile_width,
     transpose,
     zero_tile,
+    zero_tile_and_half,
 )
-from .tiles import NEAR, SLIM, WHOLE, WIDE
+from .tiles import HALVES, NEAR, SLIM, WHOLE, WIDE
 
 
 @task_kernel
@@ -92,6 +93,7 @@ def _by_channels(thread, threads, x, packed, y, memory, tables, groups, few):
     sums = memory[tables[SOURCE_SIZE] :]
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
+    half_tile = zero_tile_and_half(x, WIDE, 2)
     source = x
     tasks = batch * groups * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
@@ -118,9 +120,13 @@ def _by_channels(thread, threads, x, packed, y, memory, tables, groups, few):
                 panel = group * size + o * (terms + 1)
                 to = ((n * groups + group) * outputs + o) * high * wide + part * block * wide
                 t0, t1 = term_ends[f], term_ends[f + 1]
-                if here > vector:
+                if _panel_width(here, vector) == 2 * vector:
                     _sum_channels(
                         wide_tile, source, at, starts, t0, t1, places, count, packed, panel, sums
+                    )
+                elif HALVES and here > vector:
+                    _sum_channels(
+                        half_tile, source, at, starts, t0, t1, places, count, packed, panel, sums
                     )
                 else:
                     _sum_channels(
@@ -139,7 +145,7 @@ def _sum_channels(shape, source, at, starts, t0, t1, places, count, packed, pane
     Some terms at a time, so that their weights stay in the fastest memory for all positions.
     """
     vector = lanes(source)
-    width = tile_columns(shape) * vector
+    width = tile_width(shape)
     some = NEAR // width
     for first in range(t0, max(t1, t0 + 1), some):
         last = min(t1, first + some)
@@ -216,6 +222,7 @@ def _weight_by_channels(
     x, gy = x.reshape(-1), gy.reshape(-1)
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
+    half_tile = zero_tile_and_half(x, WIDE, 2)
     panels = sums.shape[2]
     one_channel = (tables[SOURCE_SIZE] - 1) // inputs if tables[COPIED] else height * width
     turned = memory[tables[SOURCE_SIZE] :]
@@ -232,8 +239,9 @@ def _weight_by_channels(
         c0, c1 = t0 // taps, (min(t1, terms) - 1) // taps + 1
         total = sums[part, group, o // (2 * vector)].reshape(-1)
         wide_panel = _panel_width(here, vector)
-        for i in range(t0 * wide_panel, t1 * wide_panel):
-            total[i] = 0
+        cleared = total[t0 * wide_panel : t1 * wide_panel]
+        for i in range(cleared.size):
+            cleared[i] = 0
         bias_outputs = here if bias_sums.size > 0 and split == 0 else 0
         for k in range(group * outputs + o, group * outputs + o + bias_outputs):
             bias_sums[part, k] = 0
@@ -254,9 +262,13 @@ def _weight_by_channels(
                     pixels = gy[first + k * plane :]
                     bias_sums[part, group * outputs + o + k] += plain_sum(pixels, count)
                 _turn(gy, first, plane, count, here, turned)
-                if here > vector:
+                if wide_panel == 2 * vector:
                     _sum_weights(
                         wide_tile, source, at, places, count, starts, turned, total, t0, t1
+                    )
+                elif HALVES and here > vector:
+                    _sum_weights(
+                        half_tile, source, at, places, count, starts, turned, total, t0, t1
                     )
                 else:
                     _sum_weights(
@@ -271,11 +283,13 @@ def _turn(gy, first, plane, count, channels, turned):
     """turned[p,o] = gy[first + o*plane + p] for o < channels, p < count"""
     vector = lanes(gy)
     width = _panel_width(channels, vector)
-    for o in range(0, width, vector):
+    # The last first: what it writes into the row behind, if half of it does, is written over.
+    for part in range((channels - 1) // vector, -1, -1):
+        o = part * vector
         here = min(vector, channels - o)
         if count < vector:
             for p in range(count):
-                for k in range(vector):
+                for k in range(min(vector, width - o)):
                     k1 = min(k, here - 1)
                     turned[p * width + o + k] = gy[first + (o + k1) * plane + p]
             continue
@@ -292,7 +306,7 @@ def _sum_weights(shape, source, at, places, count, starts, turned, total, t0, t1
     A block's sum is added as one number: the error grows with a block's positions, not with all.
     """
     vector = lanes(source)
-    width = tile_columns(shape) * vector
+    width = tile_width(shape)
     for t in range(t0, t1, tile_rows(shape)):
         tile = shape
         rows = row_offsets(shape, starts, t)
@@ -335,5 +349,7 @@ def _write_weights(sums, o, outputs, t0, t1, gw, group):
 
 @inner
 def _panel_width(channels, vector):
-    """The columns of a panel for so many channels: two vectors' or one's."""
-    return 2 * vector if channels > vector else vector
+    """The columns of a panel for so many channels: those of two vectors, one and a half, or one."""
+    if channels <= vector:
+        return vector
+    return vector + vector // 2 if HALVES and 2 * channels <= 3 * vector else 2 * vector

@@ -26,7 +26,6 @@ from .conv_geometry import (
     SPARE,
     STARTS,
     TARGETS,
-    TERM_ENDS,
     TERMS,
     VALID,
     WEIGHTS,
@@ -107,7 +106,7 @@ def _by_positions(
     inputs = channels // groups
     block, blocks = tables[BLOCK], tables[BLOCKS]
     place_ends, valid = tables[tables[PLACE_ENDS] :], tables[tables[VALID] :]
-    term_ends, vector = tables[tables[TERM_ENDS] :], lanes(x)
+    vector = lanes(x)
     x, y = x.reshape(-1), y.reshape(-1)
     buffer = memory[tables[SOURCE_SIZE] :]
     few_places, few_targets = few[0], few[1]
@@ -135,10 +134,10 @@ def _by_positions(
                 repeat(places, count, few_places)
                 repeat(targets, count, few_targets)
                 places, targets = few_places, few_targets
-            # So many positions that their terms stay in fast memory for all outputs.
-            terms = max(1, term_ends[f + 1] - term_ends[f])
+            # So many positions that what they see stays in fast memory for all outputs: of each
+            # input about as much as there are positions, for the taps overlap.
             columns = tile_columns(shape)
-            some = max(1, NEAR // (terms * vector * columns)) * columns
+            some = max(1, NEAR // (max(1, inputs) * vector * columns)) * columns
             for v0 in range(0, count, some):
                 v1 = min(count, v0 + some)
                 for q in range(0, outputs, tile_rows(shape)):
@@ -228,7 +227,7 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
     block, blocks, terms = tables[BLOCK], tables[BLOCKS], tables[TERMS]
     starts, places = tables[tables[STARTS] :], tables[tables[PLACES] :]
     targets, seen = tables[tables[TARGETS] :], tables[tables[SEEN] :]
-    valid = tables[tables[VALID]]
+    valid, vector = tables[tables[VALID]], lanes(x)
     parts, outputs_padded, padded = sums.shape[0], sums.shape[2], sums.shape[3] * sums.shape[4]
     x, gy, flat = x.reshape(-1), gy.reshape(-1), sums.reshape(-1)
     lined = memory[tables[SOURCE_SIZE] :]
@@ -237,8 +236,9 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         part, group = task // groups, task % groups
         total = (part * groups + group) * outputs_padded * padded
-        for i in range(outputs_padded * padded):
-            flat[total + i] = 0
+        cleared = flat[total : total + outputs_padded * padded]
+        for i in range(cleared.size):
+            cleared[i] = 0
         for o in range(outputs if bias_sums.size > 0 else 0):
             bias_sums[part, group * outputs + o] = 0
         for n in range(part * batch // parts, (part + 1) * batch // parts):
@@ -260,9 +260,12 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
                 for o in range(0, outputs, tile_rows(shape)):
                     some = min(tile_rows(shape), outputs - o)
                     first = to + o * high * wide
-                    _line_up(gy, first, high * wide, some, targets, seen, count, valid, lined)
+                    slopes, begin, step = gy, first, high * wide
+                    if wide % vector > 0 or some < tile_rows(shape):
+                        _line_up(gy, first, high * wide, some, targets, seen, count, valid, lined)
+                        slopes, begin, step = lined, 0, count * vector
                     _dot_weights(
-                        shape, lined, count, source, at, places, starts, terms, flat,
+                        shape, slopes, begin, step, count, source, at, places, starts, terms, flat,
                         total + o * padded, padded,
                     )  # fmt: skip
 
@@ -299,14 +302,16 @@ def _line_up(gy, first, plane, rows, targets, seen, count, valid, lined):
 
 
 @inner
-def _dot_weights(shape, lined, count, source, at, places, starts, terms, sums, total, padded):
-    """sums[total + m*padded + t*lanes ..] += sum_v lined[m,v] source[at + starts[t] + places[v] ..]
-    lane by lane"""
+def _dot_weights(
+    shape, gy, first, step, count, source, at, places, starts, terms, sums, total, padded
+):
+    """sums[total + m*padded + t*lanes ..] +=
+    sum_v gy[first + m*step + v*lanes ..] source[at + starts[t] + places[v] ..] lane by lane"""
     vector = lanes(source)
     for t in range(0, terms, tile_columns(shape)):
         tile = shape
         columns = column_offsets(shape, starts, t)
         for v in range(count):
             place = at + entry(places, v)
-            tile = dot(tile, lined, v * vector, count * vector, source, place, columns)
+            tile = dot(tile, gy, first + v * vector, step, source, place, columns)
         add_tile(tile, sums, total + t * vector, padded, vector)

@@ -31,16 +31,20 @@ from .simd import (
     entry,
     lanes,
     load,
+    load_inside,
     multiply_add,
+    parted,
     row_offsets,
     store,
     store_interleaved,
-    store_parted,
     store_tile,
+    tile_columns,
+    tile_rows,
     transpose,
     zero_tile,
+    zeros,
 )
-from .tiles import FOUR, WIDE
+from .tiles import BROAD, FOUR, SLIM
 
 POINTS = 16
 OUTPUTS = 32  # channels of the target whose products are in memory at once
@@ -58,10 +62,10 @@ FOUND = 8
 
 def winograd_size(m, lines, task_rows, across, vector):
     """Elements of memory for the points of so many lines of tiles of m x m, of which the channels
-    of the source are one part and those of the target the other; and for rows of x, twice."""
+    of the source are one part and those of the target the other; and for the columns of tiles."""
     padded = (task_rows * across + 2 * vector - 1) // vector * vector
-    row = m * (across + 1 + vector)
-    return (m + 2) ** 2 * (lines * padded + 2 * SKEW) + (2 * (m + 2) * task_rows + 1) * row
+    strips = m * (m + 2) * (2 * task_rows * across + 2 * vector)
+    return (m + 2) ** 2 * (lines * padded + 2 * SKEW) + strips + m * (across + 2)
 
 
 @task_kernel
@@ -118,15 +122,15 @@ def winograd(thread, threads, x, points, bias, y, memories, top, left, apart, ta
     The points are of w.
     """
     multiply_tiles(
-        2, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top, left,
-        apart, task_rows,
+        2, _part, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top,
+        left, apart, task_rows,
     )  # fmt: skip
 
 
 @allocating
 def multiply_tiles(
-    m, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left, apart,
-    task_rows,
+    m, part, spread_tile, join_tile, thread, threads, x, points, bias, y, memories, top, left,
+    apart, task_rows,
 ):  # fmt: skip
     """`winograd` for tiles of m x m results and the transforms of such tiles"""
     batch, channels, height, width = x.shape
@@ -144,6 +148,7 @@ def multiply_tiles(
     half, found = np.empty(count * vector, x.dtype), np.empty(task_rows * FOUND, np.int64)
     full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 1)
     rows = batch * apart * apart * down
+    in_place = apart == 1 and across % vector == high % m == wide % m == 0
     tasks = (rows + task_rows - 1) // task_rows
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         first, last = task * task_rows, min(rows, (task + 1) * task_rows)
@@ -151,8 +156,8 @@ def multiply_tiles(
         _find_rows(m, first, last, apart, height, width, high, wide, found)
         for c in range(channels):
             _spread_tiles(
-                m, spread_tile, x, c, channels, height, width, top, left, apart, found, here,
-                across, strips, spread, c * padded, point, half, c == 0,
+                m, part, spread_tile, x, c, channels, height, width, top, left, apart, found, here,
+                across, strips, spread, c * padded, point, half,
             )  # fmt: skip
         vectors = (here * across + vector - 1) // vector
         for o in range(0, outputs, OUTPUTS):
@@ -174,14 +179,42 @@ def multiply_tiles(
                                       padded, products, to)  # fmt: skip
                     v += FOUR if whole else 1
             for k in range(some):
+                shift, at = broadcast(bias, o + k), k * padded
+                if in_place:
+                    for row in range(here):
+                        to = _place(found, row, o + k, outputs, high * wide)
+                        for q in range(0, across, vector):
+                            join_tile(products, at + row * across + q, product_point, shift, y,
+                                      to + m * q, wide, half)  # fmt: skip
+                    continue
+                line = m * padded
+                for q in range(0, vectors * vector, vector):
+                    join_tile(products, at + q, product_point, shift, strips, m * q, line, half)
                 for row in range(here):
-                    of, at = row * FOUND, k * padded + row * across
-                    to = (entry(found, of + IMAGE) * outputs + o + k) * high * wide
-                    _join_tiles(
-                        m, join_tile, products, at, product_point, across, bias, o + k, y,
-                        to + entry(found, of + TARGET), min(m, entry(found, of + HIGH)),
-                        entry(found, of + WIDTH), apart * wide, apart, strips, half,
-                    )  # fmt: skip
+                    to = _place(found, row, o + k, outputs, high * wide)
+                    columns = entry(found, row * FOUND + WIDTH)
+                    for i in range(min(m, entry(found, row * FOUND + HIGH))):
+                        begin = i * line + row * m * across
+                        _copy_to(strips, begin, columns, y, to + i * apart * wide, apart)
+
+
+@inner
+def _place(found, row, channel, channels, plane):
+    """Where the results of a row of tiles begin in a channel of the target."""
+    image = entry(found, row * FOUND + IMAGE)
+    return (image * channels + channel) * plane + entry(found, row * FOUND + TARGET)
+
+
+@inner
+def _copy_to(x, at, count, y, to, step):
+    """y[to + q*step] = x[at + q] for q < count"""
+    vector = lanes(x)
+    if step == 1:
+        for q in range(0, count, vector):
+            copy_few(x, at + q, y, to + q, min(vector, count - q))
+    else:
+        for q in range(count):
+            y[to + q * step] = x[at + q]
 
 
 @inner
@@ -224,111 +257,112 @@ def _multiply(shape, points, at, apart, channels, spread, place, padded, product
 
 @inner
 def _spread_tiles(
-    m, spread_tile, x, c, channels, height, width, top, left, apart, found, rows, across, strips,
-    spread, to, point, half, blank,
+    m, part, spread_tile, x, c, channels, height, width, top, left, apart, found, rows, across,
+    strips, spread, place, point, half,
 ):  # fmt: skip
-    """spread[to + e*point + tile] = (B^T d B)[e] of channel c for the tiles of some rows
+    """spread[place + e*point + tile] = (B^T d B)[e] of channel c for the tiles of some rows
 
-    strips[k,phase,q] = x[k, m*q + phase - left], 0 outside x, for the rows k that tiles need. The
-    first channel's are laid between zeros (`blank`), the others' in the same places.
-    A vector that begins near a row's end writes beyond it, where the next row is then written.
+    For rows of tiles one below the other, a *run*,
+    strips[(phase*(m+2) + v)*size + k*across + q] = x[m*k + phase - top, m*q + v - left], 0 outside
+    x: the tiles' elements at row u and column v, phase = u % m, follow one another without a gap
+    from u // m * across. All runs are laid out before the first is read, for the processor waits
+    where a vector is loaded of what has just been stored in parts.
     """
     vector = lanes(x)
-    line = across + 1 + vector
-    size = (m + 2) * rows * m * line
-    if blank:
-        for i in range(2 * size):
-            strips[i] = 0
-    # Where the first element of a row of x, and the second, go in a strip's line.
-    first = left // 2 + (line if left % 2 else 0)
-    second = left // 2 + (1 if left % 2 else line)
-    at = 0
-    for row in range(rows):
+    size = 2 * rows * across + 2 * vector
+    copied = m * (m + 2) * size  # where elements that lie apart are put side by side
+    at = row = 0
+    while row < rows:
+        run = _run(found, row, rows)
         of = row * FOUND
-        r, count = entry(found, of + NUMBER), entry(found, of + ROWS)
         columns = entry(found, of + COLUMNS)
         plane = (entry(found, of + IMAGE) * channels + c) * height * width
         plane += entry(found, of + SOURCE)
-        # The rows that this row of tiles does not share with the one before it.
-        for k in range(0 if row == 0 or r == 0 else 2, m + 2):
-            i = m * r + k - top
-            if 0 <= i < count:
-                here = plane + i * apart * width
-                if m != 2:
-                    _copy_row(x, here, apart, columns, strips, size + at + left)
-                elif apart == 1 and columns >= 2 * vector and columns % 2 == 0:
-                    for j in range(0, columns, 2 * vector):
-                        q = min(j, columns - 2 * vector)
-                        place = at + q // 2
-                        store_parted(x, here + q, strips, place + first, strips, place + second)
-                else:
-                    for q in range(0, columns, 2):
-                        strips[at + first + q // 2] = x[here + q * apart]
-                    for q in range(0, columns - 1, 2):
-                        strips[at + second + q // 2] = x[here + (q + 1) * apart]
-            at += m * line
-    # For tiles of 4 the rows are laid out whole, behind the strips, and parted twice; all of them
-    # at a time, for the processor waits where a vector is loaded of what two have just stored.
-    if m != 2:
-        end, used = size + at, max(vector, across + 1)
-        for i in range(0, at, m * line):
-            _part(strips, size + i, 2 * line, strips, end, end + 2 * line)
-            _part(strips, end, used, strips, i, i + 2 * line)
-            _part(strips, end + 2 * line, used, strips, i + line, i + 3 * line)
-    at = 0
-    for row in range(rows):
-        if row > 0:
-            at += (m + 2 if entry(found, row * FOUND + NUMBER) == 0 else m) * m * line
-        for q in range(0, across, vector):
-            spread_tile(strips, at + q, line, spread, to + row * across + q, point, half)
+        for k in range(run + 1):
+            for phase in range(m if k < run else 2):
+                i = m * (entry(found, of + NUMBER) + k) + phase - top
+                end = columns + left if 0 <= i < entry(found, of + ROWS) else 0
+                source, here = x, plane + i * apart * width
+                if apart > 1:
+                    for j in range(end - left):
+                        strips[copied + j] = x[here + j * apart]
+                    source, here = strips, copied
+                # What a vector has beyond the row, the next row is written over.
+                for q in range(0, across, vector):
+                    to, first = phase * (m + 2) * size + at + k * across + q, left - m * q
+                    part(source, here - first, first, end - m * q, strips, to, size)
+        at += (run + 1) * across
+        row += run
+    at = row = 0
+    while row < rows:
+        run = _run(found, row, rows)
+        for q in range(0, run * across, vector):
+            to = place + row * across + q
+            spread_tile(strips, at + q, across, size, spread, to, point, half)
+        at += (run + 1) * across
+        row += run
 
 
 @inner
-def _copy_row(x, at, step, count, padded, to):
-    """padded[to + q] = x[at + q*step] for q < count"""
+def _run(found, row, rows):
+    """How many rows of tiles from this one on, of so many in all, are of one image."""
+    end = row + 1
+    while end < rows and entry(found, end * FOUND + NUMBER) > 0:
+        end += 1
+    return end - row
+
+
+@inner
+def _part(x, i, first, last, strips, to, size):
+    """strips[to + v*size + q] = x[i + 2q + v] where first <= 2q + v < last, else 0, for a vector
+    of q and v < 4"""
+    for v in range(0, 4, 2):
+        even, odd = load_parted(x, i + v, first - v, last - v)
+        store(even, strips, to + v * size)
+        store(odd, strips, to + (v + 1) * size)
+
+
+@inner
+def load_parted(x, i, first, last):
+    """The vectors x[i + 2q] and x[i + 2q + 1], 0 outside first <= 2q (+ 1) < last, where x is not
+    read"""
     vector = lanes(x)
-    if step == 1 and count >= vector:
-        for j in range(0, count, vector):
-            q = min(j, count - vector)
-            store(load(x, at + q), padded, to + q)
-    else:
-        for q in range(count):
-            padded[to + q] = x[at + q * step]
+    low = _load_between(x, i, first, last)
+    high = _load_between(x, i + vector, first - vector, last - vector)
+    return parted(low, high)
 
 
 @inner
-def _part(x, i, count, y, even, odd):
-    """y[even + q], y[odd + q] = x[i + 2q], x[i + 2q + 1] for q < count, at least a vector"""
-    vector = lanes(x)
-    for j in range(0, count, vector):
-        q = min(j, count - vector)
-        store_parted(x, i + 2 * q, y, even + q, y, odd + q)
+def _load_between(x, i, first, last):
+    """`load_inside`, without the making of a mask where all is inside or nothing"""
+    if first <= 0 and last >= lanes(x):
+        return load(x, i)
+    if last <= 0 or first >= lanes(x):
+        return zeros(x)
+    return load_inside(x, i, first, last)
 
 
 @inner
-def _spread_tile(strip, even, line, spread, to, point, half):
+def _spread_tile(strips, at, across, size, spread, to, point, half):
     """(B^T d B) for a vector of tiles"""
-    odd, step = even + line, 2 * line
-    a0, a1, a2, a3 = _differences(
-        load(strip, even), load(strip, even + step),
-        load(strip, even + 2 * step), load(strip, even + 3 * step),
-    )  # fmt: skip
-    b0, b1, b2, b3 = _differences(
-        load(strip, odd), load(strip, odd + step),
-        load(strip, odd + 2 * step), load(strip, odd + 3 * step),
-    )  # fmt: skip
-    c0, c1, c2, c3 = _differences(
-        load(strip, even + 1), load(strip, even + 1 + step),
-        load(strip, even + 1 + 2 * step), load(strip, even + 1 + 3 * step),
-    )  # fmt: skip
-    d0, d1, d2, d3 = _differences(
-        load(strip, odd + 1), load(strip, odd + 1 + step),
-        load(strip, odd + 1 + 2 * step), load(strip, odd + 1 + 3 * step),
-    )  # fmt: skip
+    low = at + across
+    a0, a1, a2, a3 = _column(strips, at, low, size)
+    b0, b1, b2, b3 = _column(strips, at + size, low + size, size)
+    c0, c1, c2, c3 = _column(strips, at + 2 * size, low + 2 * size, size)
+    d0, d1, d2, d3 = _column(strips, at + 3 * size, low + 3 * size, size)
     _store_four(_differences(a0, b0, c0, d0), spread, to, point)
     _store_four(_differences(a1, b1, c1, d1), spread, to + 4 * point, point)
     _store_four(_differences(a2, b2, c2, d2), spread, to + 8 * point, point)
     _store_four(_differences(a3, b3, c3, d3), spread, to + 12 * point, point)
+
+
+@inner
+def _column(strips, high, low, size):
+    """B^T d for a column of the tiles, of which the lower two rows begin at `low`"""
+    return _differences(
+        load(strips, high), load(strips, high + 4 * size),
+        load(strips, low), load(strips, low + 4 * size),
+    )  # fmt: skip
 
 
 @inner
@@ -343,30 +377,6 @@ def _store_four(vectors, y, to, step):
     store(vectors[1], y, to + step)
     store(vectors[2], y, to + 2 * step)
     store(vectors[3], y, to + 3 * step)
-
-
-@inner
-def _join_tiles(
-    m, join_tile, products, at, point, across, bias, o, y, to, rows, columns, row_step, step,
-    buffer, half,
-):  # fmt: skip
-    """y[to + i*row_step + j*step] = bias[o] + (A^T m A)[i % m, j % m] for a row of tiles"""
-    vector = lanes(y)
-    shift = broadcast(bias, o)
-    for q in range(0, across, vector):
-        some = min(columns - m * q, m * vector)
-        if rows == m and some == m * vector and step == 1:
-            join_tile(products, at + q, point, shift, y, to + m * q, row_step, half)
-            continue
-        join_tile(products, at + q, point, shift, buffer, 0, m * vector, half)
-        for i in range(rows):
-            here = to + i * row_step + m * q * step
-            if step == 1:
-                for j in range(0, some, vector):
-                    copy_few(buffer, i * m * vector + j, y, here + j, min(vector, some - j))
-            else:
-                for j in range(some):
-                    y[here + j * step] = buffer[i * m * vector + j]
 
 
 @inner
@@ -389,13 +399,13 @@ def _sums(m, at, step):
 
 @task_kernel
 def winograd_weight_grad(
-    thread, threads, gy, x, sums, bias_sums, memories, top, left, apart, task_rows
+    thread, threads, gy, x, sums, bias_sums, memories, top, left, apart, task_rows, together
 ):
     """sums[part,split,e,c,o] = sum over the part's tiles of (A gy A^T)[e] (B^T d B)[e], and
     bias_sums[part,o] = the sum of gy over its rows
 
     A part is some of all rows of tiles, a split some of the outputs; `winograd_collect` makes the
-    gradient of it.
+    gradient of it. Of gy so many rows of tiles are turned `together`.
     """
     batch, channels, height, width = x.shape
     outputs, high, wide = gy.shape[1:]
@@ -414,85 +424,110 @@ def winograd_weight_grad(
     places = np.empty(padded_channels, np.int64)
     for c in range(padded_channels):
         places[c] = min(c, channels - 1) * padded
-    shape = zero_tile(x, WIDE, 2)
+    broad, slim = zero_tile(x, BROAD, 2), zero_tile(x, SLIM, 1)
     rows = batch * apart * apart * down
     tasks = parts * splits
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         part, split = task // splits, task % splits
         total = sums[part, split].reshape(-1)
-        for i in range(total.size):
-            total[i] = 0
         if bias_sums.size > 0:
             for o in range(split * some, min(outputs, (split + 1) * some)):
                 bias_sums[part, o] = 0
-        end = (part + 1) * rows // parts
-        for first in range(part * rows // parts, end, task_rows):
+        begin, end = part * rows // parts, (part + 1) * rows // parts
+        for first in range(begin, end, task_rows):
             last = min(end, first + task_rows)
             _find_rows(2, first, last, apart, height, width, high, wide, found)
             for c in range(channels):
                 _spread_tiles(
-                    2, _spread_tile, x, c, channels, height, width, top, left, apart, found,
-                    last - first, across, strips, spread, c * padded, point, half, c == 0,
+                    2, _part, _spread_tile, x, c, channels, height, width, top, left, apart, found,
+                    last - first, across, strips, spread, c * padded, point, half,
                 )  # fmt: skip
             for o in range(0, min(some, outputs - split * some), vector):
-                begin = split * some + o
-                here = min(vector, outputs - begin)
+                output = split * some + o
+                here = min(vector, outputs - output)
                 _spread_slopes(
-                    gy, begin, here, outputs, high, wide, apart, found, last - first, across,
-                    strips, slopes, o, some, slope_point, bias_sums, part,
+                    gy, output, here, outputs, high, wide, apart, found, last - first, across,
+                    together, strips, slopes, o, some, slope_point, bias_sums, part,
                 )  # fmt: skip
-            tiles = (last - first) * across
+            tiles, more = (last - first) * across, first > begin
             for e in range(POINTS):
-                for c in range(0, padded_channels, WIDE):
-                    offsets = row_offsets(shape, places, c)
-                    for o in range(0, some, 2 * vector):
-                        tile = shape
-                        at, step = e * point, e * slope_point + o
-                        for p in range(tiles):
-                            tile = multiply_add(
-                                tile, spread, at + p, offsets, slopes, step + p * some, vector
-                            )
-                        place = (e * padded_channels + c) * some + o
-                        add_tile(tile, total, place, some, vector)
+                near, far = e * point, e * slope_point
+                to = e * padded_channels * some
+                if some == vector:
+                    _add_products(slim, spread, near, places, slopes, far, some, tiles, more,
+                                  total, to)  # fmt: skip
+                else:
+                    _add_products(broad, spread, near, places, slopes, far, some, tiles, more,
+                                  total, to)  # fmt: skip
+
+
+@inner
+def _add_products(shape, spread, near, places, slopes, far, some, tiles, more, total, to):
+    """total[to + c*some + o] = sum over tiles of spread[near + places[c] + tile]
+    slopes[far + tile*some + o], o < some; added to what is there if these are `more`"""
+    vector = lanes(spread)
+    for c in range(0, places.size, tile_rows(shape)):
+        offsets = row_offsets(shape, places, c)
+        for o in range(0, some, tile_columns(shape) * vector):
+            tile = shape
+            for p in range(tiles):
+                at = far + p * some + o
+                tile = multiply_add(tile, spread, near + p, offsets, slopes, at, vector)
+            if more:
+                add_tile(tile, total, to + c * some + o, some, vector)
+            else:
+                store_tile(tile, total, to + c * some + o, some, vector)
 
 
 @inner
 def _spread_slopes(
-    gy, o, count, outputs, high, wide, apart, found, rows, across, turned, slopes, to, some, point,
-    bias_sums, part,
+    gy, o, count, outputs, high, wide, apart, found, rows, across, together, turned, slopes, to,
+    some, point, bias_sums, part,
 ):  # fmt: skip
     """slopes[e, tile, to + k] = (A gy A^T)[e] of channel o + k for the tiles of some rows"""
     vector = lanes(gy)
-    plane, line = high * wide, 2 * across * vector
-    total = 2 * line  # where the sums of a row of tiles are
-    for row in range(rows):
-        for k in range(total, total + vector):
-            turned[k] = 0
+    plane = high * wide
+    row = 0
+    while row < rows:
         of = row * FOUND
-        at = (entry(found, of + IMAGE) * outputs + o) * plane + entry(found, of + TARGET)
-        for i in range(2):
-            # turned[i,j,k] = gy[o+k] at row i and column j of the tiles, 0 outside
-            columns = entry(found, of + WIDTH) if i < entry(found, of + HIGH) else 0
-            here = at + i * apart * wide
-            _turn_row(gy, here, plane, count, apart, columns, turned, i * line)
-            for k in range(i * line + columns * vector, (i + 1) * line):
-                turned[k] = 0
-        for q in range(across):
-            here = 2 * q * vector
-            y0, y1 = load(turned, here), load(turned, here + vector)
-            z0, z1 = load(turned, line + here), load(turned, line + here + vector)
-            place = (row * across + q) * some + to
-            _slope_line(y0, y1, slopes, place, point)
-            _slope_line(y0 + z0, y1 + z1, slopes, place + 4 * point, point)
-            _slope_line(y0 - z0, y1 - z1, slopes, place + 8 * point, point)
-            _slope_line(z0 * -1.0, z1 * -1.0, slopes, place + 12 * point, point)
-            store(load(turned, total) + ((y0 + z0) + (y1 + z1)), turned, total)
-        for k in range(count if bias_sums.size > 0 else 0):
-            bias_sums[part, o + k] += turned[total + k]
+        group = min(together, _run(found, row, rows))
+        columns = entry(found, of + WIDTH)
+        lines = 2 * (group - 1) + min(2, entry(found, (row + group - 1) * FOUND + HIGH))
+        # turned[i*columns + j, k] = gy[o+k] at row i and column j of the tiles
+        here = (entry(found, of + IMAGE) * outputs + o) * plane + entry(found, of + TARGET)
+        if apart == 1:
+            _turn(gy, here, plane, count, 1, lines * columns, turned, 0)
+        else:
+            for i in range(lines):
+                _turn(gy, here + i * apart * wide, plane, count, apart, columns, turned,
+                      i * columns * vector)  # fmt: skip
+        nothing = zeros(turned)
+        for r in range(group):
+            total = nothing
+            above, below = 2 * r < lines, 2 * r + 1 < lines
+            for q in range(across):
+                at = (2 * r * columns + 2 * q) * vector
+                under = at + columns * vector
+                left, right = 2 * q < columns, 2 * q + 1 < columns
+                y0 = load(turned, at) if above and left else nothing
+                y1 = load(turned, at + vector) if above and right else nothing
+                z0 = load(turned, under) if below and left else nothing
+                z1 = load(turned, under + vector) if below and right else nothing
+                place = ((row + r) * across + q) * some + to
+                _slope_line(y0, y1, slopes, place, point)
+                _slope_line(y0 + z0, y1 + z1, slopes, place + 4 * point, point)
+                _slope_line(y0 - z0, y1 - z1, slopes, place + 8 * point, point)
+                _slope_line(z0 * -1.0, z1 * -1.0, slopes, place + 12 * point, point)
+                total = total + ((y0 + z0) + (y1 + z1))
+            if bias_sums.size > 0:
+                store(total, turned, 0)  # of a row that is done
+                for k in range(count):
+                    bias_sums[part, o + k] += turned[k]
+        row += group
 
 
 @inner
-def _turn_row(gy, at, plane, channels, step, count, turned, to):
+def _turn(gy, at, plane, channels, step, count, turned, to):
     """turned[to + j*lanes + k] = gy[at + k*plane + j*step] for j < count, k < channels"""
     vector = lanes(gy)
     if step == 1 and count >= vector:

@@ -14,8 +14,8 @@ whose factors make the error about ten times that of the direct sum.
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .conv_winograd import multiply_tiles, spread_weights
-from .simd import lanes, load, store, store_interleaved
+from .conv_winograd import load_parted, multiply_tiles, spread_weights
+from .simd import lanes, load, parted, store, store_interleaved
 
 
 @task_kernel
@@ -45,27 +45,46 @@ def winograd4(thread, threads, x, points, bias, y, memories, top, left, apart, t
     The points are of w.
     """
     multiply_tiles(
-        4, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top, left,
-        apart, task_rows,
+        4, _part, _spread_tile, _join_tile, thread, threads, x, points, bias, y, memories, top,
+        left, apart, task_rows,
     )  # fmt: skip
 
 
 @inner
-def _spread_tile(strip, at, line, spread, to, point, half):
-    """(B^T d B) for a vector of tiles; half[u,v] is B^T d"""
-    vector = lanes(strip)
-    for v in range(6):
-        column = at + v % 4 * line + v // 4
-        _differences(strip, column, 4 * line, half, v * vector, 6 * vector)
-    for u in range(6):
-        _differences(half, 6 * u * vector, vector, spread, to + 6 * u * point, point)
+def _part(x, i, first, last, strips, to, size):
+    """strips[to + v*size + q] = x[i + 4q + v] where first <= 4q + v < last, else 0, for a vector
+    of q and v < 6"""
+    vector = lanes(x)
+    for v in range(0, 6, 4):
+        even, odd = load_parted(x, i + v, first - v, last - v)
+        far = v + 2 * vector
+        more_even, more_odd = load_parted(x, i + far, first - far, last - far)
+        c0, c2 = parted(even, more_even)
+        c1, c3 = parted(odd, more_odd)
+        store(c0, strips, to + v * size)
+        store(c1, strips, to + (v + 1) * size)
+        if v == 0:
+            store(c2, strips, to + 2 * size)
+            store(c3, strips, to + 3 * size)
 
 
 @inner
-def _differences(d, i, step, out, j, out_step):
-    """B^T d: six vectors into six"""
+def _spread_tile(strips, at, across, size, spread, to, point, half):
+    """(B^T d B) for a vector of tiles; half[u,v] is B^T d"""
+    vector = lanes(strips)
+    for v in range(6):
+        high = at + v * size
+        _differences(strips, high, high + across, 6 * size, half, v * vector, 6 * vector)
+    for u in range(6):
+        row = 6 * u * vector
+        _differences(half, row, row + 4 * vector, vector, spread, to + 6 * u * point, point)
+
+
+@inner
+def _differences(d, i, low, step, out, j, out_step):
+    """B^T d: six vectors, the last two from `low` on, into six"""
     a, b, c = load(d, i), load(d, i + step), load(d, i + 2 * step)
-    e, f, g = load(d, i + 3 * step), load(d, i + 4 * step), load(d, i + 5 * step)
+    e, f, g = load(d, i + 3 * step), load(d, low), load(d, low + step)
     even, odd = f - c * 4, e - b * 4
     store(a * 4 + (f - c * 5), out, j)
     store(even + odd, out, j + out_step)

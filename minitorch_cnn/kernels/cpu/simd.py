@@ -67,11 +67,17 @@ class Vector(types.Type):
 
 
 class Tile(types.Type):
-    """Numba's type of rows x columns of vectors."""
+    """Numba's type of rows x columns of vectors; with `half` the last column has halves of them."""
 
-    def __init__(self, dtype, rows, columns):
-        self.dtype, self.rows, self.columns = dtype, rows, columns
-        super().__init__(name=f"tile({dtype}, {rows}, {columns})")
+    def __init__(self, dtype, rows, columns, half=False):
+        self.dtype, self.rows, self.columns, self.half = dtype, rows, columns, half
+        super().__init__(name=f"tile({dtype}, {rows}, {columns}, {half})")
+
+    def kinds(self):
+        """LLVM's types of the vectors of a row."""
+        kind = _kind(self.dtype)
+        last = ir.VectorType(kind.element, kind.count // 2) if self.half else kind
+        return [kind] * (self.columns - 1) + [last]
 
 
 def _kind(dtype):
@@ -89,8 +95,8 @@ class VectorModel(models.PrimitiveModel):
 @register_model(Tile)
 class TileModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
-        count = fe_type.rows * fe_type.columns
-        super().__init__(manager, fe_type, ir.LiteralStructType([_kind(fe_type.dtype)] * count))
+        kinds = fe_type.kinds() * fe_type.rows
+        super().__init__(manager, fe_type, ir.LiteralStructType(kinds))
 
 
 # What the intrinsics below write their instructions with.
@@ -185,6 +191,12 @@ def _in_order(builder, vector):
     return builder.asm(kind, "", constraint, [vector], side_effect=True)
 
 
+def _unknown(builder, pointer):
+    """A pointer that is another's equal, which LLVM does not know."""
+    kind = ir.FunctionType(pointer.type, [pointer.type])
+    return builder.asm(kind, "", "=r,0", [pointer], side_effect=False)
+
+
 def _is_index(kind):
     kinds: Any = kind if isinstance(kind, types.BaseTuple) else [kind]
     return all(isinstance(k, types.Integer) for k in kinds)
@@ -254,7 +266,17 @@ def apart(typingctx):
 @intrinsic(prefer_literal=True)
 def zero_tile(typingctx, x, rows, columns):
     """A tile of zeros of x's type; rows and columns are literals."""
-    result = Tile(x.dtype, rows.literal_value, columns.literal_value)
+    return _zero_tile(x, rows, columns, half=False)
+
+
+@intrinsic(prefer_literal=True)
+def zero_tile_and_half(typingctx, x, rows, columns):
+    """zero_tile whose last column has halves of vectors: to load, multiply, add and store"""
+    return _zero_tile(x, rows, columns, half=True)
+
+
+def _zero_tile(x, rows, columns, half):
+    result = Tile(x.dtype, rows.literal_value, columns.literal_value, half)
 
     def codegen(context, builder, signature, args):
         return ir.Constant(context.get_value_type(signature.return_type), None)
@@ -270,8 +292,8 @@ def row_tile(typingctx, like, x, i):
         kind = _kind(like.dtype)
         first = _pointer(context, builder, x, args[1], _index(context, builder, i, args[2]))
         row = [
-            _load(builder, kind, builder.gep(first, [INDEX(n * kind.count)]))
-            for n in range(like.columns)
+            _load(builder, part, builder.gep(first, [INDEX(n * kind.count)]))
+            for n, part in enumerate(like.kinds())
         ]
         return _tile(builder, row * like.rows)
 
@@ -306,9 +328,9 @@ def load_tile(typingctx, like, x, i, rows, columns):
         vectors = []
         for m in range(like.rows):
             row = builder.gep(first, [_step(context, builder, rows, row_steps, m)])
-            for n in range(like.columns):
+            for n, kind in enumerate(like.kinds()):
                 place = builder.gep(row, [_step(context, builder, columns, column_steps, n)])
-                vectors.append(_load(builder, _kind(like.dtype), place))
+                vectors.append(_load(builder, kind, place))
         return _tile(builder, vectors)
 
     return like(like, x, i, rows, columns), codegen
@@ -382,6 +404,16 @@ def tile_columns(typingctx, tile):
 
 
 @intrinsic
+def tile_width(typingctx, tile):
+    """How many elements a row of a tile has."""
+
+    def codegen(context, builder, signature, args):
+        return INDEX(sum([kind.count for kind in tile.kinds()]))
+
+    return types.int64(tile), codegen
+
+
+@intrinsic
 def row_offsets(typingctx, tile, table, i):
     """(table[i], table[i + 1], ...), one for each row of the tile"""
     return _offsets("rows")(typingctx, tile, table, i)
@@ -405,16 +437,22 @@ def multiply_add(typingctx, tile, a, i, rows, b, j, columns):
         sums = _vectors(builder, tile, tile_value)
         left = _pointer(context, builder, a, a_value, _index(context, builder, i, i_value))
         right = _pointer(context, builder, b, b_value, _index(context, builder, j, j_value))
+        apart = _unknown(builder, left) if tile.half else left
         row = []
-        for n in range(tile.columns):
+        for n, part in enumerate(tile.kinds()):
             step = _step(context, builder, columns, column_steps, n)
-            row.append(_load(builder, kind, builder.gep(right, [step])))
+            row.append(_load(builder, part, builder.gep(right, [step])))
         for m in range(tile.rows):
             step = _step(context, builder, rows, row_steps, m)
             factor = _filled(builder, kind, builder.load(builder.gep(left, [step])))
+            factors = [factor] * tile.columns
+            if tile.half:
+                # Loaded again: as part of the other LLVM would copy it, and run out of registers.
+                value = builder.load(builder.gep(apart, [step]))
+                factors[-1] = _filled(builder, row[-1].type, value)
             for n in range(tile.columns):
                 at = m * tile.columns + n
-                sums[at] = _multiply_add(builder, factor, row[n], sums[at])
+                sums[at] = _multiply_add(builder, factors[n], row[n], sums[at])
                 sums[at] = _in_order(builder, sums[at])
         return _tile(builder, sums)
 
@@ -798,23 +836,15 @@ def store_interleaved(typingctx, even, odd, y, i):
 
 
 @intrinsic
-def store_parted(typingctx, x, i, even, j, odd, k):
-    """even[j + q], odd[k + q] = x[i + 2q], x[i + 2q + 1] for q < lanes"""
+def parted(typingctx, a, b):
+    """Two vectors: the elements at even places of a and, behind them, b, and those at odd ones"""
 
     def codegen(context, builder, signature, args):
-        kind = _kind(x.dtype)
-        first = _pointer(context, builder, x, args[0], _index(context, builder, i, args[1]))
-        low = _load(builder, kind, first)
-        high = _load(builder, kind, builder.gep(first, [INDEX(kind.count)]))
-        for parity, (array, index) in enumerate(((2, 3), (4, 5))):
-            vector = _shuffle(builder, low, high, range(parity, 2 * kind.count, 2))
-            at = _index(context, builder, signature.args[index], args[index])
-            _store(
-                builder, vector, _pointer(context, builder, signature.args[array], args[array], at)
-            )
-        return context.get_dummy_value()
+        low, high = args
+        parts = [_shuffle(builder, low, high, range(n, 2 * low.type.count, 2)) for n in (0, 1)]
+        return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.void(x, i, even, j, odd, k), codegen
+    return types.UniTuple(a, 2)(a, b), codegen
 
 
 @intrinsic
