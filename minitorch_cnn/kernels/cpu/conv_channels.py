@@ -236,7 +236,8 @@ def _weight_by_channels(
         # The terms of this task, in whole tiles, and the channels they are of.
         t0 = split * (padded // WHOLE) // splits * WHOLE
         t1 = (split + 1) * (padded // WHOLE) // splits * WHOLE
-        c0, c1 = t0 // taps, (min(t1, terms) - 1) // taps + 1
+        end = min(t1, terms)
+        c0, c1 = t0 // taps, (end - 1) // taps + 1
         total = sums[part, group, o // (2 * vector)].reshape(-1)
         wide_panel = _panel_width(here, vector)
         cleared = total[t0 * wide_panel : t1 * wide_panel]
@@ -264,18 +265,18 @@ def _weight_by_channels(
                 _turn(gy, first, plane, count, here, turned)
                 if wide_panel == 2 * vector:
                     _sum_weights(
-                        wide_tile, source, at, places, count, starts, turned, total, t0, t1
+                        wide_tile, source, at, places, count, starts, turned, total, t0, end
                     )
                 elif HALVES and here > vector:
                     _sum_weights(
-                        half_tile, source, at, places, count, starts, turned, total, t0, t1
+                        half_tile, source, at, places, count, starts, turned, total, t0, end
                     )
                 else:
                     _sum_weights(
-                        slim_tile, source, at, places, count, starts, turned, total, t0, t1
+                        slim_tile, source, at, places, count, starts, turned, total, t0, end
                     )
         if parts == 1:
-            _write_weights(sums[0, group], o, outputs, t0, min(t1, terms), gw, group)
+            _write_weights(sums[0, group], o, outputs, t0, end, gw, group)
 
 
 @inner
@@ -300,14 +301,15 @@ def _turn(gy, first, plane, count, channels, turned):
 
 
 @inner
-def _sum_weights(shape, source, at, places, count, starts, turned, total, t0, t1):
-    """total[t,o] += sum_{p<count} source[at + starts[t] + places[p]] turned[p,o] for t0 <= t < t1
+def _sum_weights(shape, source, at, places, count, starts, turned, total, t0, end):
+    """total[t,o] += sum_{p<count} source[at + starts[t] + places[p]] turned[p,o] for t0 <= t < end
+    and those behind that fill the last tile
 
     A block's sum is added as one number: the error grows with a block's positions, not with all.
     """
     vector = lanes(source)
     width = tile_width(shape)
-    for t in range(t0, t1, tile_rows(shape)):
+    for t in range(t0, end, tile_rows(shape)):
         tile = shape
         rows = row_offsets(shape, starts, t)
         for p in range(count):
