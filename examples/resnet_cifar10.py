@@ -47,11 +47,13 @@ def loaders(options: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
 class Training:
     """A model with what trains it: all that a checkpoint holds."""
 
-    def __init__(self, epochs: int, lr: float) -> None:
+    def __init__(self, epochs: int, lr: float, weight_decay: float) -> None:
         self.epoch = 0
         self.model = models.resnet20()
         self.criterion = nn.CrossEntropyLoss()
-        self.optimizer = optim.SGD(self.model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
+        self.optimizer = optim.SGD(
+            self.model.parameters(), lr=lr, momentum=0.9, weight_decay=weight_decay
+        )
         self.scheduler = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=epochs)
 
     @torch.compile  # its launches are recorded once and repeated
@@ -109,6 +111,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=164, help="in all, default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
     parser.add_argument("--lr", type=float, default=0.1, help="at first, default: %(default)s")
+    parser.add_argument(
+        "--weight-decay", type=float, default=1e-4, help="default: %(default)s, the paper's"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--limit", type=int, help="train and test on this many images only")
     parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
@@ -118,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
-    training = Training(options.epochs, options.lr)
+    training = Training(options.epochs, options.lr, options.weight_decay)
     try:
         train_loader, test_loader = loaders(options)
         if options.resume:
