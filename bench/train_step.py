@@ -3,11 +3,12 @@
     python -m bench.train_step [--batches 4 64 256] [--net notebook|other|resnet20] [--quick]
         [--against-compiled] [--replays 100000]
     python -m bench.train_step --net resnet20 --batches 128 --rounds 3
+    python -m bench.train_step --ways eager module compiled
 
 Both start from equal weights. The losses of the first steps must agree before a time is believed.
 `other` is a network with other channels and kernel sizes, batch norm and average pooling;
 `resnet20` that of He et al. for images of 32 x 32, but that convolutions lead past narrower blocks.
-It is trained by SGD with momentum.
+It is trained by SGD with momentum. `module` is the eager step with the network alone compiled.
 PyTorch's steps are eager, or by `torch.compile` with `--against-compiled`, which takes a compiler
 for C++. `--replays` asks instead by how much a process grows that repeats a compiled step so often.
 """
@@ -112,6 +113,9 @@ NETWORKS: dict[str, Callable[[Any], Any]] = {
     "resnet20": resnet20,
 }
 
+WAYS = {"eager": "", "module": ", compiled module", "compiled": ", compiled"}
+"""How a step is taken, as rows tell it."""
+
 # Then the learning rate becomes 0. Once a batch is known by heart its gradients vanish, and moments
 # that decay into denormal numbers have times of their own.
 LEARNT = 20
@@ -125,7 +129,7 @@ class Training:
         torch: ModuleType,
         weights: dict[str, Any],
         batch: int,
-        compiled: bool = False,
+        way: str = "eager",
         net: str = "notebook",
     ) -> None:
         self.net = NETWORKS[net](torch)
@@ -139,7 +143,9 @@ class Training:
         self.images = torch.from_numpy(rng.standard_normal((batch, 3, 32, 32), np.float32))
         self.labels = torch.from_numpy(rng.integers(0, 10, batch))
         self.steps = 0
-        self.step = torch.compile(self.eager) if compiled else self.eager
+        if way == "module":
+            self.net = torch.compile(self.net)
+        self.step = torch.compile(self.eager) if way == "compiled" else self.eager
 
     def eager(self, images: Any, labels: Any) -> Any:
         """One step, as it stands in a training loop."""
@@ -171,16 +177,16 @@ def losses_agree(net: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4 * max(1, other))
 
 
-def comparison(batch: int, compiled: bool, net: str, against_compiled: bool) -> Comparison:
+def comparison(batch: int, way: str, net: str, against_compiled: bool) -> Comparison:
     """Training steps on the same images from the same weights."""
     minitorch_cnn.manual_seed(0)
     weights = {k: v.numpy() for k, v in NETWORKS[net](minitorch_cnn).state_dict().items()}
 
     def make(torch: Any) -> Training:
-        compile_it = compiled if torch is minitorch_cnn else against_compiled
-        return Training(torch, weights, batch, compile_it, net)
+        theirs = "compiled" if against_compiled else "eager"
+        return Training(torch, weights, batch, way if torch is minitorch_cnn else theirs, net)
 
-    name = f"batch {batch}" + ", compiled" * compiled + ", the other network" * (net == "other")
+    name = f"batch {batch}{WAYS[way]}" + ", the other network" * (net == "other")
     return Comparison(name, make, flop=batch * FLOP[net], check=partial(losses_agree, net))
 
 
@@ -273,7 +279,7 @@ def resident() -> float:
 def growth(replays: int) -> str:
     """By how much the process grows while a compiled step is repeated on ever new batches."""
     weights = {k: v.numpy() for k, v in network(minitorch_cnn).state_dict().items()}
-    training = Training(minitorch_cnn, weights, batch=4, compiled=True)
+    training = Training(minitorch_cnn, weights, batch=4, way="compiled")
     images, labels = training.images, training.labels
 
     def repeat(times: int) -> None:
@@ -292,6 +298,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = harness.parser(__doc__)
     options.add_argument("--batches", type=int, nargs="+", default=[4, 64, 256])
     options.add_argument("--net", choices=NETWORKS, default="notebook")
+    options.add_argument("--ways", choices=WAYS, nargs="+", default=["eager", "compiled"])
     options.add_argument("--against-compiled", action="store_true", help="PyTorch's compiled step")
     options.add_argument("--replays", type=int, help="count bytes over so many, and no times")
     args = options.parse_args(argv)
@@ -299,9 +306,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(growth(args.replays))
         return
     rows = [
-        comparison(batch, compiled, args.net, args.against_compiled)
+        comparison(batch, way, args.net, args.against_compiled)
         for batch in args.batches
-        for compiled in (False, True)
+        for way in args.ways
     ]
     harness.report(rows, args)
     print(python_work(20 if args.quick else 500))

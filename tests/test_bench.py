@@ -16,6 +16,7 @@ from bench.harness import Comparison, Row  # noqa: E402
 
 QUICK = {
     "train_step": ["--batches", "4"],
+    "train_step of a module": ["--batches", "4", "--ways", "module"],
     "conv_layers": ["--only", "4x6x14"],
     "loader": ["--batches", "4", "--workers", "0"],
     "layers": ["--batches", "4", "--only", "batch norm 1d"],

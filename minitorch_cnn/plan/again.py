@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .fuse import Program, may_change
-from .recorder import Launch, Root, Slot, arrays_of, bytes_of, slots
+from .layout import lifetimes
+from .recorder import Launch, Root, Slot, arrays_of, bytes_of
 
-__all__ = ["lifetimes", "made_again"]
+__all__ = ["made_again"]
 
 LEAST_BYTES = 1 << 20
 """Of what is worth another launch."""
@@ -86,17 +87,3 @@ def _fullest(launches: Sequence[Launch], roots: Sequence[Root]) -> int:
         change[i] += roots[number].nbytes
         change[last[number] + 1] -= roots[number].nbytes
     return int(np.cumsum(change).argmax())
-
-
-def lifetimes(
-    roots: Sequence[Root], launches: Sequence[Launch]
-) -> tuple[dict[int, int], dict[int, int]]:
-    """The first and the last launch that look at each root that nobody holds, by its number."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for i, entry in enumerate(launches):
-        for slot in slots(entry):
-            if roots[slot.root].memory is None:
-                first.setdefault(slot.root, i)
-                last[slot.root] = i
-    return first, last

@@ -25,9 +25,9 @@ from ..dtypes import DType, get_default_dtype
 from ..kernels import precision, threads
 from ..memory import address, part
 from ..tensor import Tensor, wrap
-from .compiled import lay_out, recording
 from .fuse import fuse
-from .recorder import Launch, Root, Slot, StepRecorder, with_arrays
+from .layout import lay_out
+from .recorder import Launch, Root, Slot, StepRecorder, recording, with_arrays
 
 __all__ = ["repeated"]
 

@@ -8,59 +8,58 @@ compiled into one call. Later calls repeat that.
 
 from __future__ import annotations
 
-import bisect
-import contextlib
 import functools
 import itertools
-import os
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import record
 from ..autograd.graph import is_grad_enabled
-from ..device import Device, launch
+from ..device import Device
 from ..dtypes import get_default_dtype
 from ..kernels import precision, threads
-from ..memory import LEAST, Foreign, address, part
+from ..memory import Foreign, address, part
 from ..printing import aligned
-from ..tensor import Tensor, wrap
-from .again import lifetimes, made_again
+from ..tensor import Tensor
+from .again import made_again
 from .fuse import fuse
+from .halves import Entrances, Halves, Recorder
+from .layout import lay_out
 from .order import independent_first
 from .recorder import (
+    Conditions,
     Launch,
-    Root,
     Slot,
     StepRecorder,
     arrays_of,
     bytes_of,
+    recording,
     shown_shapes,
     with_arrays,
 )
+from .results import Made, with_tensors
 
 __all__ = ["compile"]
 
 MOST_PLANS = 16
 """Plans that are kept for one function."""
 
-ALIGNMENT = 64
 
-
-class Plan:
+class Plan(Conditions):
     """The recorded launches of a function for arguments of some shapes."""
 
+    free, unfit = True, False
+
     def __init__(self, recorder: StepRecorder, result: Any, inputs: Sequence[Tensor]) -> None:
-        self.structure, self._switches = record.structure, record.switches
-        self._modes = [*recorder.modes.values()]
+        super().__init__(recorder)
         self._result = with_tensors(result, lambda t: Made(t, inputs, recorder))
         self._repeated = recorder.repeated
         self._leaves = [(t, t._grad) for t, _, _ in recorder.leaves.values()]
-        self._expected = [(t, g) for t, read, g in recorder.leaves.values() if read]
         roots = recorder.roots
         for root in roots:
             if not root.input:
@@ -115,16 +114,6 @@ class Plan:
         rows.append(("together", total, "", f"{spent.sum():.1f}", ""))
         return aligned(rows, left=2)
 
-    def fits(self) -> bool:
-        """Whether nothing changed by which the function would take another way."""
-        if self.structure != record.structure:
-            return False
-        if self._switches != record.switches:
-            if any([module.training is not mode for module, mode in self._modes]):
-                return False
-            self._switches = record.switches
-        return all([t._grad is g for t, g in self._expected])
-
     def run(self, inputs: Sequence[Tensor], reuse: bool) -> Any:
         """Repeat the launches on other inputs; the result, in memory of its own unless `reuse`."""
         for action in self._repeated:
@@ -140,88 +129,7 @@ class Plan:
         return with_tensors(result, lambda made: made.tensor(inputs, reuse), Made)
 
 
-def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
-    """Give places to the roots that nobody holds, one on another if their uses do not overlap.
-
-    Returns the bytes needed for them.
-    """
-    first, last = lifetimes(roots, launches)
-    return sum(
-        [
-            _place(device, [*numbers], roots, first, last)
-            for device, numbers in itertools.groupby(
-                sorted(first, key=lambda n: str(roots[n].device)), lambda n: roots[n].device
-            )
-        ]
-    )
-
-
-def _place(device: Any, numbers: list[int], roots: Sequence[Root], first: Any, last: Any) -> int:
-    """Lay roots out in memory of their device, of which each is used from a first launch to a
-    last; the bytes needed."""
-    placed: list[tuple[int, int, int]] = []  # begin, end, root; by begin
-    for number in sorted(numbers, key=lambda n: -roots[n].nbytes):
-        begin, size = 0, -(-max(roots[number].nbytes, 1) // ALIGNMENT) * ALIGNMENT
-        for other_begin, other_end, other in placed:
-            if first[other] <= last[number] and first[number] <= last[other]:
-                if other_begin - begin >= size:
-                    break
-                begin = max(begin, other_end)
-        bisect.insort(placed, (begin, begin + size, number))
-    total = max([end for _, end, _ in placed], default=0)
-    bytes_ = np.dtype(np.uint8)
-    arena = device.empty((total + ALIGNMENT,), bytes_)
-    shift = -address(arena) % ALIGNMENT
-    for begin, end, number in placed:
-        roots[number].memory = part(arena, shift + begin, (end - begin,), (1,), bytes_)
-    return total
-
-
 # ---------------------------------------------------------------------- arguments and results
-
-
-def with_tensors(value: Any, change: Callable[[Any], Any], kind: type = Tensor) -> Any:
-    """Nested tuples, lists and dicts with what `change` makes of each tensor in its place."""
-    if isinstance(value, kind):
-        return change(value)
-    if isinstance(value, (tuple, list)):
-        parts = [with_tensors(part, change, kind) for part in value]
-        if isinstance(value, list):
-            return parts
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, dict):
-        return {key: with_tensors(part, change, kind) for key, part in value.items()}
-    return value
-
-
-class Made:
-    """A tensor of the result, and how to hand it out."""
-
-    __slots__ = ("_input", "_slot", "_tensor", "_written")
-
-    def __init__(self, t: Tensor, inputs: Sequence[Tensor], recorder: StepRecorder) -> None:
-        self._input = next((i for i, given in enumerate(inputs) if given is t), None)
-        slot = recorder.slot(t._buffer)
-        self._slot = slot if isinstance(slot, Slot) and recorder.roots[slot.root].input else None
-        self._written = isinstance(slot, Slot)
-        self._tensor = None if self._input is not None else t.detach() if self._written else t
-
-    def tensor(self, inputs: Sequence[Tensor], reuse: bool) -> Tensor:
-        """An argument or part of it, a parameter, or a copy, unless `reuse`, of what was made."""
-        if self._input is not None:
-            return inputs[self._input]
-        t = self._tensor
-        assert t is not None
-        if self._slot is not None:
-            slot, given = self._slot, inputs[self._slot.root]
-            return wrap(part(given._buffer, *slot[1:]), t.dtype, t.device)
-        if reuse or not self._written:
-            return t
-        if type(t._buffer) is np.ndarray and t._buffer.size < LEAST:
-            return wrap(t._buffer.copy(), t.dtype, t.device)
-        buffer = t.device.empty(t._buffer.shape, t.dtype.numpy)
-        launch(t.device, "shape.copy", t._buffer, buffer)
-        return wrap(buffer, t.dtype, t.device)
 
 
 def signature(value: Any, inputs: list[Tensor]) -> Any:
@@ -233,7 +141,7 @@ def signature(value: Any, inputs: list[Tensor]) -> Any:
         number = next((i for i, t in enumerate(inputs) if t is value), len(inputs))
         if number == len(inputs):
             inputs.append(value)
-        return number, value._buffer.shape, value.dtype, value.device
+        return number, value._buffer.shape, value.dtype, value.device, value.requires_grad
     if isinstance(value, (tuple, list)):
         return type(value), tuple([signature(part, inputs) for part in value])
     if isinstance(value, dict):
@@ -271,29 +179,6 @@ def has_history(t: Tensor) -> bool:
 
 # ---------------------------------------------------------------------- the public function
 
-_one_at_a_time = threading.RLock()
-
-
-def _after_fork() -> None:
-    """In a forked child, another thread may have been recording, and will never end."""
-    global _one_at_a_time
-    _one_at_a_time, record.recorder = threading.RLock(), None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-@contextlib.contextmanager
-def recording(recorder: StepRecorder) -> Iterator[None]:
-    """Have what this thread does noted."""
-    with _one_at_a_time:
-        record.recorder = recorder
-        try:
-            yield
-        finally:
-            record.recorder = None
-
 
 class Familiar:
     """The plan that ran last, and its arguments' kinds: where arguments are of these again, nothing
@@ -301,7 +186,9 @@ class Familiar:
 
     __slots__ = ("_kinds", "_surroundings", "plan")
 
-    def __init__(self, plan: Plan, inputs: Sequence[Tensor], around: tuple[Any, ...]) -> None:
+    def __init__(
+        self, plan: Plan | Halves, inputs: Sequence[Tensor], around: tuple[Any, ...]
+    ) -> None:
         self.plan, self._surroundings = plan, around
         self._kinds = [(t._buffer.shape, t._buffer.strides, t.dtype, t.device) for t in inputs]
 
@@ -329,7 +216,7 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], reuse_results: bool) -> None:
         self._function = function
         self._reuse = reuse_results
-        self._plans: dict[Any, list[Plan | None]] = {}
+        self._plans: dict[Any, list[Plan | Halves | None]] = {}
         self._latest: Familiar | None = None
         self._lock = threading.RLock()
         for name in ("__doc__", "__module__", "__name__", "__qualname__"):
@@ -349,26 +236,35 @@ class Compiled:
         latest = self._latest
         if latest is not None and not kwargs and record.recorder is None and latest.takes(args):
             with self._lock:
-                if latest.plan.fits():
+                if latest.plan.free and latest.plan.fits():
                     return latest.plan.run(args, self._reuse)
         inputs: list[Tensor] = []
         try:
             key = signature((args, kwargs), inputs), surroundings()
         except TypeError:
             return self._function(*args, **kwargs)
-        unfit = any([t.requires_grad or not t._buffer.flags.c_contiguous for t in inputs])
+        unfit = any([not t._buffer.flags.c_contiguous for t in inputs])
         unfit = unfit or any([t.device is not inputs[0].device for t in inputs])
+        unfit = unfit or any([t.requires_grad and t._origin is not None for t in inputs])
         if unfit or record.is_recording() or overlap(inputs):
             return self._function(*args, **kwargs)
         with self._lock:
-            for plan in self._plans.get(key, ()):
+            forgotten = 0
+            for plan in [*self._plans.get(key, ())]:
                 if plan is None:
                     return self._function(*args, **kwargs)
-                if plan.fits():
+                if not plan.fits():
+                    continue
+                if plan.unfit or not plan.free:
+                    return self._function(*args, **kwargs)
+                if isinstance(plan, Halves) and plan.is_forgotten:
+                    self._plans[key].remove(plan)
+                    forgotten = plan.forgotten + 1
+                else:
                     if len(inputs) == len(args) and not kwargs:
                         self._latest = Familiar(plan, inputs, key[1])
                     return plan.run(inputs, self._reuse)
-            return self._record(key, args, kwargs, inputs)
+            return self._record(key, args, kwargs, inputs, forgotten)
 
     def explain(self, *args: Any, repeats: int = 20, **kwargs: Any) -> str:
         """A table of the launches for these arguments: shapes, bytes, microseconds, shares.
@@ -380,22 +276,35 @@ class Compiled:
         inputs: list[Tensor] = []
         key = signature((args, kwargs), inputs), surroundings()
         for plan in self._plans.get(key, ()):
-            if plan is not None and plan.fits():
+            if isinstance(plan, Plan) and plan.fits():
                 return plan.explain(inputs, repeats)
         raise RuntimeError("explain: calls with these arguments are not repeated but run anew")
 
     def _record(
-        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Tensor]
+        self,
+        key: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        inputs: list[Tensor],
+        forgotten: int,
     ) -> Any:
-        recorder, before = StepRecorder([t._buffer for t in inputs]), record.structure
+        recorder, before = Recorder([t._buffer for t in inputs]), record.structure
+        entrances = Entrances(inputs)
+        args, kwargs = entrances.inside((args, kwargs))
         with recording(recorder):
             result = self._function(*args, **kwargs)
         results: list[Tensor] = []
         with_tensors(result, results.append)
-        if record.structure != before:
-            return result  # an optimizer made its state, say: the next call goes another way
-        plan = None
-        if not any([has_history(t) for t in results]):
+        plan: Plan | Halves | None = None
+        differentiable = any([has_history(t) for t in results])
+        if record.structure != before:  # an optimizer made its state, say: the next call goes
+            return entrances.outside(result)  # another way
+        if differentiable:
+            plan = Halves.of(recorder, result, entrances)
+            result = entrances.outside(result) if plan is None else plan.first(forgotten)
+        elif entrances.aliases:
+            result = entrances.outside(result)
+        else:
             plan = Plan(recorder, result, inputs)
             result = with_tensors(plan._result, lambda made: made.tensor(inputs, self._reuse), Made)
         for other, plans in [*self._plans.items()]:  # those that can never fit again
@@ -422,15 +331,23 @@ def compile(model: Any = None, *, reuse_results: bool = False, disable: bool = F
     anew. Other values that its Python code looks at are taken to be the same in each call, and
     what it does besides launching kernels, such as printing, happens in the first call only.
 
-    Results are tensors of their own, without history; with `reuse_results` the next call overwrites
-    them. Gradients are found in `.grad` as ever, and the next call overwrites them, too. Arguments
-    that require grad or lie on several devices, and results that could still be differentiated,
-    make the calls run as if the function were not compiled. So does `disable`.
+    Results are tensors of their own; with `reuse_results` the next call overwrites them. Gradients
+    that the function itself asks for are found in `.grad` as ever, and the next call overwrites
+    them, too.
+
+    Results that depend on parameters, or on arguments that require grad, can be differentiated: a
+    module is compiled and trained in an ordinary loop. The first call in which that is done records
+    the way back, too. Both ways share memory. So as long as gradients of a call may still be asked
+    for, other calls run as if the function were not compiled. So they do where hooks were put on
+    what is computed inside, or where it is not made of this package's own operations; and calls
+    whose arguments lie on several devices or, with gradients, not on the CPU; and with `disable`.
 
     `compile(f).explain(*args)` runs `f` and returns a table of its launches and of what they took.
     Used as `torch.compile` is: https://docs.pytorch.org/docs/stable/generated/torch.compile.html.
 
-    Raises RuntimeError, in the first call, where a function reads a tensor's value (`item`, `bool`,
+    Raises RuntimeError where gradients of a call are to be differentiated in turn (`create_graph`),
+    are asked for twice, `retain_graph` or not, or are asked for after a parameter or an argument
+    was written to; and, in the first call, where a function reads a tensor's value (`item`, `bool`,
     `print`, `numpy`), which later calls could not do, or replaces a module's buffer.
 
     >>> import minitorch_cnn as torch

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +17,14 @@ from ..device import Device
 from ..memory import Foreign, address, owner
 
 __all__ = [
+    "Conditions",
     "Launch",
     "Root",
     "Slot",
     "StepRecorder",
     "arrays_of",
     "bytes_of",
+    "recording",
     "shown_shapes",
     "slots",
     "with_arrays",
@@ -116,6 +121,49 @@ class StepRecorder(record.Recorder):
                 return array  # made before, or not by a device: a parameter, a constant
         offset = start - self.roots[number].start
         return Slot(number, offset, array.shape, array.strides, array.dtype)
+
+
+_one_at_a_time = threading.RLock()
+
+
+def _after_fork() -> None:
+    """In a forked child, another thread may have been recording, and will never end."""
+    global _one_at_a_time
+    _one_at_a_time, record.recorder = threading.RLock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextlib.contextmanager
+def recording(recorder: StepRecorder) -> Iterator[None]:
+    """Have what this thread does noted."""
+    with _one_at_a_time:
+        record.recorder = recorder
+        try:
+            yield
+        finally:
+            record.recorder = None
+
+
+class Conditions:
+    """What must be as it was when a function was recorded, for its launches to be repeated."""
+
+    def __init__(self, recorder: StepRecorder) -> None:
+        self.structure, self._switches = record.structure, record.switches
+        self._modes = [*recorder.modes.values()]
+        self._expected = [(t, g) for t, read, g in recorder.leaves.values() if read]
+
+    def fits(self) -> bool:
+        """Whether nothing changed by which the function would take another way."""
+        if self.structure != record.structure:
+            return False
+        if self._switches != record.switches:
+            if any([module.training is not mode for module, mode in self._modes]):
+                return False
+            self._switches = record.switches
+        return all([t._grad is g for t, g in self._expected])
 
 
 _ARRAYS = (np.ndarray, Foreign, Slot)
