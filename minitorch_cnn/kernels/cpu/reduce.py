@@ -89,8 +89,20 @@ def _sum_rows(x, totals, y, divisor):
 
 @inner
 def row_totals(rows, first, last, totals):
-    """totals[r] = the sum of row r for first <= r < last"""
-    for r in range(first, last):
+    """totals[r] = the sum of row r for first <= r < last; of four rows at a time, so that short
+    ones do not wait for each other"""
+    fours = (last - first) // 4
+    for k in range(fours):
+        r = first + 4 * k
+        a, b, c, d = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
+        total_a, total_b, total_c, total_d = 0.0, 0.0, 0.0, 0.0
+        for i in range(a.size):
+            total_a += a[i]
+            total_b += b[i]
+            total_c += c[i]
+            total_d += d[i]
+        totals[r], totals[r + 1], totals[r + 2], totals[r + 3] = total_a, total_b, total_c, total_d
+    for r in range(first + 4 * fours, last):
         row, total = rows[r], 0.0
         for i in range(row.size):
             total += row[i]
@@ -148,11 +160,22 @@ def _sum_columns(x, totals, y, divisor):
             divide(totals[i, 0], divisor, block * COLUMNS, last, y[i])
     if pieces != 1:
         for i in range(outer):
-            for j in range(columns):
-                total = 0.0
-                for piece in range(pieces):
-                    total += totals[i, piece, j]
-                y[i, j] = total / divisor
+            join_columns(totals[i], y[i], divisor)
+
+
+@inner
+def join_columns(totals, y, divisor):
+    """y[j] = sum_piece totals[piece,j] / divisor; of the totals the first are overwritten"""
+    if totals.shape[0] == 0:
+        for j in range(y.size):
+            y[j] = 0.0 / divisor
+        return
+    sums = totals[0]
+    for piece in range(1, totals.shape[0]):
+        some = totals[piece]
+        for j in range(sums.size):
+            sums[j] += some[j]
+    divide(sums, divisor, 0, sums.size, y)
 
 
 @inner
