@@ -223,7 +223,11 @@ def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[...,
     if any([type(a) is ndarray and not a.flags.c_contiguous for a in args]):
         return None
     # Options are fixed, but two zeros are equal and unlike.
-    zeros = [(i, copysign(1, a)) for i, a in enumerate(args) if _is_zero(a)]
+    others = [
+        f"copysign(1, a{i}) {'<' if copysign(1, a) > 0 else '>'} 0"
+        for i, a in enumerate(args)
+        if _is_zero(a)
+    ]
     if any([_is_zero(part) for a in args if isinstance(a, tuple) for part in a]):
         return None
     # Arrays like those given. These may be one, and it could not be told which of them is meant.
@@ -257,9 +261,8 @@ def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[...,
             same = value.shape == model.shape
             words.append(f"a{number}" if same else f"a{number}.reshape({constant(value.shape)})")
         calls.append(f"{constant(_resolved(kernel, given))}({', '.join(words)})")
-    write = _writer("; ".join(calls) or "pass", len(models), len(values))
-    repeat = write(function, *values)
-    return _signed(repeat, function, zeros) if zeros else repeat
+    write = _writer("; ".join(calls), " or ".join(others), len(models), len(values))
+    return write(function, *values)
 
 
 def _is_zero(value: Any) -> bool:
@@ -274,8 +277,11 @@ def _shown(value: Any, models: Sequence[Any]) -> int | None:
 
 
 @functools.cache
-def _writer(calls: str, args: int, constants: int) -> Callable[..., Callable[..., None]]:
-    """What makes, of a driver and constants, the function of so many arguments with these calls.
+def _writer(
+    calls: str, others: str, args: int, constants: int
+) -> Callable[..., Callable[..., None]]:
+    """What makes, of a driver and constants, the function of so many arguments with these calls; it
+    leaves it to the driver where a condition holds by which arguments are others.
 
     It has their text in Python: a loop over a list of them takes as long as a small kernel.
     """
@@ -284,26 +290,16 @@ def _writer(calls: str, args: int, constants: int) -> Callable[..., Callable[...
     text = f"""
 def write({names}):
     def repeat({given}):
+        if {others or False}:
+            return function({given})
         try:
-            {calls}
+            {calls or None}
         except Exception:
             function({given})  # raises what there is to say
             raise
     return repeat
 """
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {"copysign": copysign}
     exec(text, scope)
     write: Callable[..., Callable[..., None]] = scope["write"]
     return write
-
-
-def _signed(
-    repeat: Callable[..., None], function: Callable[..., None], zeros: list[tuple[int, float]]
-) -> Callable[..., None]:
-    """`repeat` where the zeros among the options have the signs that they had."""
-
-    def run(*args: Any) -> None:
-        alike = all([copysign(1, args[i]) == sign for i, sign in zeros])
-        (repeat if alike else function)(*args)
-
-    return run

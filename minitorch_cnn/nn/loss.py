@@ -57,8 +57,7 @@ class _Loss(Module):
         self._options = tuple(options)
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        options = {name: getattr(self, name) for name in self._options}
-        return self.function(*inputs, **named, **options)
+        return self.function(*inputs, **named, **self._values(self._options))
 
 
 def _check_margin(margin: float) -> None:

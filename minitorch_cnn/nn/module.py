@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -230,6 +230,14 @@ class Module:
             if name in (members := attributes["_buffers"]):
                 return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def _values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Attributes by name, buffers among them found without the search that fails first."""
+        own, buffers, values = self.__dict__, self._buffers, {}
+        for name in names:
+            members = own if name in own else buffers
+            values[name] = members[name] if name in members else getattr(self, name)
+        return values
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:

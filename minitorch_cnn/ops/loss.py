@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from typing import Any
 
 from .. import dtypes
-from ..autograd.op import Op, Result
+from ..autograd.op import Attributes, Op, Result
 from ..dtypes import DType, as_dtype
-from ..tensor import Tensor, method
+from ..tensor import Form, Tensor, form, method
 from .conv import integer
 from .creation import arange, rand_like
 from .matmul import require_floating
 from .operands import cast
 from .reduce import argmax, mean, sum
-from .shape import broadcast_tensors, dimension, reshape
+from .shape import broadcast_tensors, dimension, dimension_of, reshape
 
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
@@ -275,8 +276,14 @@ def _along(op: type[Op], name: str, input: Tensor, dim: int | None, dtype: DType
     if dim is None:
         raise TypeError(f"{name}: give the dimension along which to normalise as dim")
     x = input if dtype is None else cast(input, as_dtype(dtype))
+    return op.apply(x, given=_normalising(name, form(x), dim))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _normalising(name: str, x: Form, dim: int) -> Attributes:
+    """The attributes of a call for what has this form, if it fits."""
     require_floating(name, x)
-    return op.apply(x, dim=dimension(x, dim))
+    return Attributes(dim=dimension_of(len(x.shape), dim))
 
 
 @method("softmax")
@@ -510,8 +517,33 @@ def _labelled(
     label_smoothing: float,
 ) -> Tensor:
     """A loss for labels of input (c) or (n, c) or (n, c, ..), its arguments checked."""
-    shape = input._buffer.shape
-    if input.ndim < 1 or target._buffer.shape != (shape[:1] + shape[2:] if input.ndim > 1 else ()):
+    if type(ignore_index) is not int:
+        ignore_index = integer(f"{name}: ignore_index", ignore_index)
+    given = _labelling(
+        *(name, form(input), form(target), None if weight is None else form(weight)),
+        *(ignore_index, reduction, float(label_smoothing)),
+    )
+    target = cast(target, dtypes.int64)
+    if input._buffer.ndim > 1:
+        return op.apply(input, target, weight, given=given)[0]
+    rows = reshape(input, 1, input._buffer.shape[0])
+    y = op.apply(rows, reshape(target, 1), weight, given=given)[0]
+    return reshape(y, ()) if reduction == "none" else y
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _labelling(
+    name: str,
+    input: Form,
+    target: Form,
+    weight: Form | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Attributes:
+    """The attributes of a loss for labels of what has these forms, if they fit."""
+    shape = input.shape
+    if not shape or target.shape != (shape[:1] + shape[2:] if len(shape) > 1 else ()):
         raise ValueError(
             f"{name}: target of shape {list(target.shape)} does not fit input of shape "
             f"{list(shape)}"
@@ -519,21 +551,16 @@ def _labelled(
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise RuntimeError(f"{name}: expected class indices of type int64, not {target.dtype}")
     require_floating(name, input, weight)
-    one = len(shape) == 1
-    _check_weight(name, weight, shape[0 if one else 1])
-    y = op.apply(
-        reshape(input, 1, shape[0]) if one else input,
-        cast(reshape(target, 1) if one else target, dtypes.int64),
-        weight,
-        ignore_index=integer(f"{name}: ignore_index", ignore_index),
+    _check_weight(name, weight, shape[0 if len(shape) == 1 else 1])
+    return Attributes(
+        ignore_index=ignore_index,
         reduction=REDUCTIONS[reduction],
-        label_smoothing=float(label_smoothing),
-    )[0]
-    return reshape(y, ()) if one and reduction == "none" else y
+        label_smoothing=label_smoothing,
+    )
 
 
-def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
-    if weight is not None and weight._buffer.shape != (classes,):
+def _check_weight(name: str, weight: Tensor | Form | None, classes: int) -> None:
+    if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(
             f"{name}: weight tensor should be defined either for all {classes} classes or no "
             f"classes but got weight tensor of shape: {list(weight.shape)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.op import Op, Result
-from ..tensor import Size, Tensor, method
+from ..tensor import Form, Size, Tensor, method
 from .operands import bind_operator, broadcast_shape
 from .reduce import sum
 from .shape import expand, reshape, transpose
@@ -276,7 +276,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return reshape(y if bias is None else y + bias, *input1.shape[:-1], outputs)
 
 
-def require_floating(name: str, *tensors: Tensor | None) -> None:
+def require_floating(name: str, *tensors: Tensor | Form | None) -> None:
     """Refuse integers, and a mix of types, where an op computes with real numbers."""
     first = tensors[0]
     assert first is not None

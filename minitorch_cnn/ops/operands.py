@@ -248,10 +248,11 @@ def numpy_names(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
-                if theirs in kwargs:
-                    kwargs[ours] = kwargs.pop(theirs)
+        if not kwargs:
+            return function(*args)
+        for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            if theirs in kwargs:
+                kwargs[ours] = kwargs.pop(theirs)
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]

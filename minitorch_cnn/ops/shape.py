@@ -95,10 +95,11 @@ class Diagonal(View):
 
 def dimension(tensor: Tensor, dim: int, *, extra: int = 0) -> int:
     """A dimension counted from the front, of the tensor or of one with `extra` more."""
-    return _from_front(tensor._buffer.ndim + extra, dim)
+    return dimension_of(tensor._buffer.ndim + extra, dim)
 
 
-def _from_front(ndim: int, dim: int) -> int:
+def dimension_of(ndim: int, dim: int) -> int:
+    """The same of a tensor with so many."""
     n = max(ndim, 1)
     if type(dim) is not int and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer))):
         raise TypeError(f"a dimension must be an int, not {dim!r}")
@@ -121,7 +122,7 @@ def dimensions_of(ndim: int, dim: int | Sequence[int] | None) -> tuple[int, ...]
     if type(dim) is int and 0 <= dim < ndim:
         return (dim,)
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-    found = sorted([_from_front(ndim, d) for d in dims])
+    found = sorted([dimension_of(ndim, d) for d in dims])
     if len(set(found)) < len(found):
         raise RuntimeError(f"a dim appears multiple times in the list of dims {tuple(dims)}")
     return tuple(found) if ndim else ()
