@@ -35,6 +35,7 @@ CONVS = [  # batch, channels, size; filters, kernel; options
     ((2, 12, 10, 11), (12, 1, 3, 3), {"padding": 1, "groups": 12}),
     ((2, 8, 10, 11), (8, 4, 3, 3), {"padding": 1, "groups": 2}),  # tiles of four channels
     ((2, 3, 12, 11), (24, 3, 5, 5), {"padding": (0, 1)}),  # taps that overlap
+    ((2, 3, 8, 16), (7, 3, 3, 3), {"padding": 1}),  # a tile of channels that is not full
     ((1, 400, 7, 7), (1024, 400, 1, 1), {}),  # a large product, in blocks of rows
 ]
 

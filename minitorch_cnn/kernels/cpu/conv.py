@@ -214,8 +214,9 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vec
     # Lanes that hold channels would stay empty.
     if outputs < vector:
         return "positions"
-    # To turn the weights, and the sums at the end, would take longer than to add up the terms.
-    if inputs * kernel[0] * kernel[1] < (64 if pointwise else 24):
+    # To turn the weights, and the sums at the end, would take longer than to add up the terms. But
+    # with a stride, neighbours in lanes have to be brought together or put apart one by one.
+    if stride == (1, 1) and inputs * kernel[0] * kernel[1] < (64 if pointwise else 24):
         return "positions"
     # Full lanes whatever the width, the stride and the dilation.
     return "channels"
