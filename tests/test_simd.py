@@ -30,6 +30,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     store_first,
     store_interleaved,
     store_sums,
+    store_threes,
     store_tile,
     store_tile_inside,
     sum_of_lanes,
@@ -320,6 +321,22 @@ def test_vectors_compute_their_formulas(dtype):
     expected[13, 1 : 1 + vector] = 0
     expected[14, 1 : 1 + vector] = np.where(b <= 0, 0, a)
     assert vectors(x, y) == (vector, a.sum())
+    np.testing.assert_array_equal(y, expected)
+
+
+@njit
+def threes(x, step, y):
+    store_threes(x, 1, step, y, 2)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_store_threes_puts_three_rows_into_one_element_by_element(dtype):
+    vector = vector_of(dtype)
+    step = vector + 2
+    x, y = numbers(dtype, 1 + 2 * step + vector), np.full(3 * vector + 3, 7, dtype)
+    expected = y.copy()
+    expected[2:-1] = x[1 + np.arange(vector)[:, None] + step * np.arange(3)].ravel()
+    threes(x, step, y)
     np.testing.assert_array_equal(y, expected)
 
 

@@ -21,6 +21,7 @@ from .simd import (
     load_inside,
     load_tile,
     store,
+    store_threes,
     store_tile,
     tile_columns,
     zero_tile,
@@ -76,13 +77,12 @@ def _sums_of_5(thread, threads, gy, x, sums, bias_sums, memories, code, top, lef
 @inner
 def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left, values, places):
     """sums[part,o,u,v*C+c] of weight_grad for one thread; in values and places it lists numbers"""
-    batch, channels, height, width = x.shape
+    batch, channels, _, width = x.shape
     parts, outputs, taps, row = sums.shape
     high, wide = gy.shape[2], gy.shape[3]
     vector = lanes(x)
     step, line = tile_columns(shape) * vector, (width + 2 * left) * channels
-    pixels, flat = x.reshape(-1), sums.reshape(-1)
-    grads, codes = gy.reshape(-1), code.reshape(-1)
+    grads, codes, flat = gy.reshape(-1), code.reshape(-1), sums.reshape(-1)
     zero = x.dtype.type(0)
     windows = high * wide
     corners = places[windows : 2 * windows]
@@ -95,20 +95,14 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
         for i in range(image.size):
             image[i] = zero
     for part in range(parts * thread // threads, parts * (thread + 1) // threads):
-        for i in range(outputs * taps * row):
-            flat[part * outputs * taps * row + i] = zero
+        cleared = flat[part * outputs * taps * row : (part + 1) * outputs * taps * row]
+        for i in range(cleared.size):
+            cleared[i] = zero
         for o in range(outputs):
             bias_sums[part, o] = 0.0
         for n in range(batch * part // parts, batch * (part + 1) // parts):
             # image[h,w*C+c] = x[n,c,h,w], a margin around it.
-            for c in range(channels):
-                for h in range(height):
-                    source = pixels[((n * channels + c) * height + h) * width :]
-                    target = image[(h + top) * line + left * channels + c :]
-                    at, apart = np.uint64(0), np.uint64(channels)  # never negative
-                    for w in range(width):
-                        target[at] = source[w]
-                        at += apart
+            _put_channels_last(x[n], image[top * line + left * channels :], line)
             for o in range(outputs):
                 listed = np.uint64(0)
                 at = (n * outputs + o) * windows
@@ -127,6 +121,26 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
                         place = entry(places, k) + t
                         tile = add_scaled(tile, values, k, image, place, line, vector)
                     store_tile(tile, flat, at, row, vector)
+
+
+@inner
+def _put_channels_last(x, image, line):
+    """image[h*line + w*C + c] = x[c,h,w]"""
+    channels, height, width = x.shape
+    plane, vector, pixels = height * width, lanes(x), x.reshape(-1)
+    if channels == 3 and width >= vector:  # an image's colours
+        for h in range(height):
+            for q in range(0, width, vector):
+                w = min(q, width - vector)
+                store_threes(pixels, h * width + w, plane, image, h * line + 3 * w)
+        return
+    for c in range(channels):
+        for h in range(height):
+            source, target = pixels[c * plane + h * width :], image[h * line + c :]
+            at, apart = np.uint64(0), np.uint64(channels)  # never negative
+            for w in range(width):
+                target[at] = source[w]
+                at += apart
 
 
 @task_kernel

@@ -836,6 +836,34 @@ def store_interleaved(typingctx, even, odd, y, i):
 
 
 @intrinsic
+def store_threes(typingctx, x, i, step, y, j):
+    """y[j + 3q + c] = x[i + c*step + q] for c < 3, q < lanes"""
+
+    def codegen(context, builder, signature, args):
+        i_value, step_value, j_value = (
+            _index(context, builder, signature.args[k], args[k]) for k in (1, 2, 4)
+        )
+        kind = _kind(x.dtype)
+        count = kind.count
+        source = _pointer(context, builder, x, args[0], i_value)
+        target = _pointer(context, builder, y, args[3], j_value)
+        planes = [
+            _load(builder, kind, builder.gep(source, [builder.mul(step_value, INDEX(c))]))
+            for c in range(3)
+        ]
+        for start in range(0, 3 * count, count):
+            places = [divmod(k, 3) for k in range(start, start + count)]  # q, c
+            two = [q + c * count if c < 2 else 0 for q, c in places]
+            all_three = [k if c < 2 else count + q for k, (q, c) in enumerate(places)]
+            vector = _shuffle(builder, planes[0], planes[1], two)
+            vector = _shuffle(builder, vector, planes[2], all_three)
+            _store(builder, vector, builder.gep(target, [INDEX(start)]))
+        return context.get_dummy_value()
+
+    return types.void(x, i, step, y, j), codegen
+
+
+@intrinsic
 def parted(typingctx, a, b):
     """Two vectors: the elements at even places of a and, behind them, b, and those at odd ones"""
 
