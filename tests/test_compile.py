@@ -526,7 +526,7 @@ def test_fused_pooling_equals_its_parts(shape, relu_first, seed):
 
 
 @given(
-    st.tuples(st.integers(1, 20), st.integers(1, 8), st.integers(1, 7)),
+    st.tuples(st.integers(1, 20), st.integers(1, 8), st.integers(1, 20)),
     st.sampled_from([3, 5]),
     st.integers(0, 2),
     st.booleans(),
@@ -543,7 +543,7 @@ def test_a_pooled_convolution_has_its_gradients(sizes, kernel, padding, bias, se
         conv.zero_grad()
         shift.grad = None
         y = F.max_pool2d(F.relu(conv(x + shift)), 2)
-        (y * y).sum().backward()
+        (y * y + y).sum().backward()  # of which something reaches what relu cut off, too
         return [p.grad.clone() for p in (*conv.parameters(), shift)]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -557,8 +557,10 @@ def test_a_pooled_convolution_has_its_gradients(sizes, kernel, padding, bias, se
                 np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-12, 1e-12)
     names = [launch.name for launch in plans(repeated)[0].launches]
     if 4 <= channels * kernel <= 64:
-        assert {"conv_sparse.weight_grad", "conv_sparse.input_grad"} <= set(names)
-        assert "pool_pairs.max_pool_pairs_grad" not in names
+        many = outputs >= fuse.SHARING
+        assert "conv_sparse.weight_grad" in names
+        assert ("conv_sparse.input_grad" in names) == many
+        assert ("pool_pairs.max_pool_pairs_grad" in names) == (not many)
 
 
 def test_memory_is_laid_out_anew_and_less_than_eager_keeps():

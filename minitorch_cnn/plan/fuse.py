@@ -404,6 +404,10 @@ def _gives_way(program: Program, source: Any, out: Any, i: int) -> bool:
 
 FROM_POOLED = "conv_sparse.weight_grad", "conv_sparse.input_grad"
 
+SHARING = 12
+"""Outputs that share what a window costs besides them, from which on the gradient of the input is
+sooner made of the numbers that count."""
+
 
 def gradients_of_a_pooled_convolution(program: Program) -> None:
     """The gradients of a convolution that is pooled in pairs, from the numbers that count.
@@ -420,7 +424,8 @@ def gradients_of_a_pooled_convolution(program: Program) -> None:
             weight = given[1] if len(given) == 3 else given[0]
             plain = stride == dilation == (1, 1) and groups == 1 and max(padding) <= 4
             few = weight.shape[2] in (3, 5) and weight.shape[1] * weight.shape[3] in range(4, 65)
-            if dense != gx or not (plain and few):
+            shared = len(given) == 3 or weight.shape[0] >= SHARING
+            if dense != gx or not (plain and few and shared):
                 continue
             between = [j for slot in (gy, code) for j in program.users(slot, after=i) if j < k]
             if any([program.name(j) not in FROM_POOLED for j in between]):

@@ -15,20 +15,17 @@ from .conv_layout import add_up, plain_sum
 from .simd import (
     VECTOR_BYTES,
     add_scaled,
+    add_tile,
     entry,
     lanes,
-    load,
-    load_inside,
     load_tile,
-    store,
     store_threes,
     store_tile,
     tile_columns,
     zero_tile,
 )
 
-FRAME = 9  # vectors of a frame that are summed at once
-WINDOWS = 32  # whose frames stay near, if a row has no more
+NUMBERS = 5  # of a window, one of which counts; the last stands for none
 PARTS = 16  # of the batch, summed apart: by the shape alone, whatever the number of threads
 WIDTHS = {3: 3, 5: 1}  # by the rows of a kernel: how many vectors of a row a tile has
 
@@ -168,97 +165,101 @@ def input_grad(gy, code, w, gx, padding):
     max_pool_pairs_grad makes of gy and code"""
     _, channels, height, width = gx.shape
     outputs, _, taps, across = w.shape
-    step = FRAME * VECTOR_BYTES // gx.itemsize
-    parts = -(-(taps + 1) * (across + 1) * channels // step)
-    frames = shaped_workspace("sparse frames", (outputs, 4, parts, step), gx.dtype)
-    _frames(threads_for(frames.size), w, frames)
-    windows = max(WINDOWS, gy.shape[3])
-    size = (height + 2 * padding[0]) * (width + 2 * padding[1]) * channels + step
-    size += windows * (parts * step + outputs)
-    threads = threads_for(gy.size * parts * step)
+    step = 2 * VECTOR_BYTES // gx.itemsize  # elements of a row of a tile
+    row = -(-across * channels // step) * step
+    filters = shaped_workspace("sparse filters", (outputs, taps, row), gx.dtype)
+    _turn_filters(threads_for(filters.size), w, filters)
+    size = (height + 2 * padding[0]) * (width + 2 * padding[1]) * channels + row
+    size += NUMBERS * gy.shape[3] * outputs
+    threads = threads_for(gy.size * taps * row)
     memory = workspace("sparse image", threads, size, gx.dtype)
-    _spread_frames(threads, gy, w, frames, gx, memory, code, *padding)
+    run = {3: _spread_filters_of_3, 5: _spread_filters_of_5}[taps]
+    run(threads, gy, filters, gx, memory, code, *padding)
 
 
 @task_kernel
-def _frames(thread, threads, w, frames):
-    """frames[o,k] = the filter of output o, channels last, in a frame one row and column larger
-
-    It lies where a window's number k puts it: k // 2 rows from the top and k % 2 columns in.
-    """
+def _turn_filters(thread, threads, w, filters):
+    """filters[o,u,v*C+c] = w[o,c,u,v], then 0"""
     outputs, channels, taps, across = w.shape
-    size, row = frames.shape[2] * frames.shape[3], (across + 1) * channels
-    w, frames, zero = w.reshape(-1), frames.reshape(-1), w.dtype.type(0)
+    row, zero = filters.shape[2], w.dtype.type(0)
     for o in range(outputs * thread // threads, outputs * (thread + 1) // threads):
-        for k in range(4):
-            frame = frames[(4 * o + k) * size : (4 * o + k + 1) * size]
-            for i in range(size):
-                frame[i] = zero
+        for u in range(taps):
+            target = filters[o, u]
+            for i in range(across * channels, row):
+                target[i] = zero
             for c in range(channels):
-                for u in range(taps):
-                    taps_of_row = w[((o * channels + c) * taps + u) * across :]
-                    target = frame[(u + (k >> 1)) * row + (k & 1) * channels + c :]
-                    at, apart = np.uint64(0), np.uint64(channels)  # never negative
-                    for v in range(across):
-                        target[at] = taps_of_row[v]
-                        at += apart
+                at, apart = np.uint64(c), np.uint64(channels)  # never negative
+                for v in range(across):
+                    target[at] = w[o, c, u, v]
+                    at += apart
 
 
 @task_kernel
-def _spread_frames(thread, threads, gy, w, frames, gx, memories, code, top, left):
-    """input_grad by frames of filters"""
-    places = np.empty(gy.shape[1] * max(WINDOWS, gy.shape[3]), np.int64)
-    _spread(
-        zero_tile(gx, 1, FRAME), thread, threads, gy, w, frames, gx, memories[thread], code, top,
-        left, places,
+def _spread_filters_of_3(thread, threads, gy, filters, gx, memories, code, top, left):
+    """input_grad for kernels of 3 rows"""
+    _spread_filters(
+        zero_tile(gx, 3, 2), thread, threads, gy, filters, gx, memories[thread], code, top, left,
+        np.empty(NUMBERS * gy.shape[3] * gy.shape[1], np.int64),
+        np.empty(NUMBERS * gy.shape[3], np.int64),
+    )  # fmt: skip
+
+
+@task_kernel
+def _spread_filters_of_5(thread, threads, gy, filters, gx, memories, code, top, left):
+    """input_grad for kernels of 5 rows"""
+    _spread_filters(
+        zero_tile(gx, 5, 2), thread, threads, gy, filters, gx, memories[thread], code, top, left,
+        np.empty(NUMBERS * gy.shape[3] * gy.shape[1], np.int64),
+        np.empty(NUMBERS * gy.shape[3], np.int64),
     )  # fmt: skip
 
 
 @inner
-def _spread(shape, thread, threads, gy, w, frames, gx, memory, code, top, left, places):
-    """input_grad for one thread; places has one for each output of some windows"""
+def _spread_filters(
+    shape, thread, threads, gy, filters, gx, memory, code, top, left, places, listed
+):
+    """input_grad for one thread; places has one for each output at each number of a row's windows,
+    listed counts those at each"""
     batch, channels, height, width = gx.shape
     outputs, high, wide = gy.shape[1:]
-    taps, across = w.shape[2:]
-    parts, step = frames.shape[2], frames.shape[3]
-    vector, most = lanes(gx), max(WINDOWS, wide)
-    row, line = (across + 1) * channels, (width + 2 * left) * channels
-    whole = row // vector * vector
-    grads, codes = gy.reshape(-1), code.reshape(-1)
-    target, frames = gx.reshape(-1), frames.reshape(-1)
-    sums, values = memory[: most * parts * step], memory[most * parts * step :]
-    pixels = values[most * outputs :][: (height + 2 * top) * line + vector]
-    zero = gx.dtype.type(0)
+    taps, row = filters.shape[1:]
+    vector, line = lanes(gx), (width + 2 * left) * channels
+    step = 2 * vector
+    grads, codes, target = gy.reshape(-1), code.reshape(-1), gx.reshape(-1)
+    filters, zero = filters.reshape(-1), gx.dtype.type(0)
+    values, pixels = memory[: places.size], memory[places.size :]
+    pixels, some = pixels[: (height + 2 * top) * line + row], np.uint64(outputs)
     for n in range(batch * thread // threads, batch * (thread + 1) // threads):
-        # pixels[r,s*C+c] = the sum of all frames, a margin around gx.
+        # pixels[r,s*C+c] = the sum of all filters, a margin around gx. Vectors of a row of a filter
+        # end in zeros, which are added, too.
         for i in range(pixels.size):
             pixels[i] = zero
-        for first in range(0, high * wide, most // wide * wide):
-            windows = min(most // wide * wide, high * wide - first)
+        for i in range(high):
+            # The outputs of each window of a row, by which of its numbers counts.
+            for k in range(listed.size):
+                listed[k] = 0
             for o in range(outputs):
-                at = (n * outputs + o) * high * wide + first
-                grad, which = grads[at : at + windows], codes[at : at + windows]
-                for q in range(windows):
-                    counts = which[q] < 4
-                    values[q * outputs + o] = grad[q] if counts else zero
-                    places[q * outputs + o] = (4 * o + which[q] * counts) * parts * step
-            for part in range(parts):
-                for q in range(windows):
-                    tile = shape
-                    for k in range(q * outputs, (q + 1) * outputs):
-                        place = entry(places, k) + part * step
-                        tile = add_scaled(tile, values, k, frames, place, 0, vector)
-                    store_tile(tile, sums, (q * parts + part) * step, 0, vector)
-            for q in range(windows):
-                i, j = (first + q) // wide, (first + q) % wide
-                at, begin = 2 * (i * line + j * channels), q * parts * step
-                for _ in range(taps + 1):
-                    for k in range(0, whole, vector):
-                        store(load(pixels, at + k) + load(sums, begin + k), pixels, at + k)
-                    if whole < row:
-                        more = load_inside(sums, begin + whole, 0, row - whole)
-                        store(load(pixels, at + whole) + more, pixels, at + whole)
-                    at, begin = at + line, begin + row
+                at = ((n * outputs + o) * high + i) * wide
+                grad, which = grads[at : at + wide], codes[at : at + wide]
+                for j in range(wide):
+                    k = np.uint64(NUMBERS * j + which[j])  # never negative
+                    place = k * some + np.uint64(entry(listed, k))
+                    values[place], places[place] = grad[j], o * taps * row
+                    listed[k] += 1
+            for j in range(wide):
+                corner = 2 * (i * line + j * channels)
+                for k in range(NUMBERS - 1):
+                    first = (NUMBERS * j + k) * outputs
+                    end = first + entry(listed, NUMBERS * j + k)
+                    if first == end:
+                        continue
+                    begin = corner + (k >> 1) * line + (k & 1) * channels
+                    for t in range(0, row, step):
+                        tile = shape
+                        for m in range(first, end):
+                            place = entry(places, m) + t
+                            tile = add_scaled(tile, values, m, filters, place, row, vector)
+                        add_tile(tile, pixels, begin + t, line, vector)
         for c in range(channels):
             for r in range(height):
                 source = pixels[(r + top) * line + left * channels + c :]
