@@ -54,7 +54,7 @@ class Linear(Module):
         init.reset_weight_and_bias(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        return F.linear(input, **self._values("weight", "bias"))
 
     def extra_repr(self) -> str:
         return (

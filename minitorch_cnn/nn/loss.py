@@ -57,7 +57,7 @@ class _Loss(Module):
         self._options = tuple(options)
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        return self.function(*inputs, **named, **self._values(self._options))
+        return self.function(*inputs, **named, **self._values(*self._options))
 
 
 def _check_margin(margin: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -231,12 +231,18 @@ class Module:
                 return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    def _values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Attributes by name, buffers among them found without the search that fails first."""
-        own, buffers, values = self.__dict__, self._buffers, {}
+    def _values(self, *names: str) -> dict[str, Any]:
+        """Attributes by name. Parameters and buffers come several times as fast as one by one: by
+        dot they are searched everywhere else first."""
+        places = self.__dict__, self._parameters, self._buffers
+        values = {}
         for name in names:
-            members = own if name in own else buffers
-            values[name] = members[name] if name in members else getattr(self, name)
+            for members in places:
+                if name in members:
+                    values[name] = members[name]
+                    break
+            else:
+                values[name] = getattr(self, name)
         return values
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -123,22 +123,15 @@ class _BatchNorm(_RunningNorm):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        tracking = self.training and self.track_running_stats
-        if tracking and self.num_batches_tracked is not None:
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count_batch(self.num_batches_tracked)
             if self.momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked)
-        known = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input,
-            self.running_mean if known else None,
-            self.running_var if known else None,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum,
-            self.eps,
-        )
+        values = self._values("running_mean", "running_var", "weight", "bias")
+        training = self.training or values["running_mean"] is None
+        if self.training and not self.track_running_stats:
+            values["running_mean"] = values["running_var"] = None
+        return F.batch_norm(input, **values, training=training, momentum=momentum, eps=self.eps)
 
 
 class BatchNorm2d(_BatchNorm):

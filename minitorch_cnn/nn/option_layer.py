@@ -23,7 +23,7 @@ class OptionLayer(Module):
         self._options = tuple(options)
 
     def forward(self, input: Any) -> Any:
-        return self.function(input, **self._values(self._options))
+        return self.function(input, **self._values(*self._options))
 
     def extra_repr(self) -> str:
         return ", ".join([f"{name}={getattr(self, name)}" for name in self.shown])
