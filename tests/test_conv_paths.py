@@ -11,7 +11,7 @@ import pytest
 
 from minitorch_cnn import get_winograd_tile, set_winograd_tile
 from minitorch_cnn.kernels import workspace
-from minitorch_cnn.kernels.cpu import conv, simd
+from minitorch_cnn.kernels.cpu import conv, processor
 from minitorch_cnn.kernels.cpu.conv_geometry import BLOCKS
 from minitorch_cnn.kernels.jit import Kernel
 from minitorch_cnn.kernels.tasks import TaskKernel
@@ -22,7 +22,7 @@ from .strategies import FLOATS, Conv
 
 def lanes_of(dtype):
     """How many elements of a type fill a vector."""
-    return simd.VECTOR_BYTES // np.dtype(dtype).itemsize
+    return processor.VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def conv_sums(x, w, b, gy, stride, padding, dilation, groups):
@@ -406,7 +406,7 @@ def recordings(case, dtype, called):
 
 @pytest.mark.parametrize("name", [case.name for case in CASES if case.paths])
 def test_shapes_take_their_paths(name, recorded):
-    if simd.VECTOR_BYTES < 32:
+    if processor.VECTOR_BYTES < 32:
         pytest.skip("channels fill short vectors more often")
     case = BY_NAME[name]
     for found, path in zip(recordings(case, np.float32, recorded), case.paths, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn.kernels.cpu import matmul
-from minitorch_cnn.kernels.cpu.simd import VECTOR_BYTES
+from minitorch_cnn.kernels.cpu.processor import VECTOR_BYTES
 from minitorch_cnn.kernels.cpu.tiles import FOUR
 
 # Rows, terms and columns: of heads of networks, less than a tile, around whole panels, and more

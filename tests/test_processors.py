@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minitorch_cnn.kernels.cpu.simd import VECTOR_BYTES
+from minitorch_cnn.kernels.cpu.processor import VECTOR_BYTES
 
 HERE = Path(__file__).parent
 
@@ -47,7 +47,7 @@ def test_kernels_are_right_on_narrower_processors(processor):
     width = NARROWER[processor]
     if width >= VECTOR_BYTES:
         pytest.skip(f"this processor's vectors are of {VECTOR_BYTES} bytes: no wider than those")
-    told = "from minitorch_cnn.kernels.cpu.simd import VECTOR_BYTES; print(VECTOR_BYTES)"
+    told = "from minitorch_cnn.kernels.cpu.processor import VECTOR_BYTES; print(VECTOR_BYTES)"
     assert int(forced(processor, "-c", told)) == width
     files = [str(HERE / f"test_{name}.py") for name in FILES]
     files = [file for file in files if Path(file).exists()]

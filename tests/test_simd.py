@@ -7,40 +7,42 @@ import numpy as np
 import pytest
 from numba import njit
 
-from minitorch_cnn.kernels.cpu import simd, tiles
+from minitorch_cnn.kernels.cpu import processor, tiles
 from minitorch_cnn.kernels.cpu.simd import (
     add_neighbours,
-    add_tile,
     broadcast,
-    column_offsets,
-    column_tile,
     copy_few,
-    dot,
     entry,
     lanes,
     load,
-    load_tile,
-    load_tile_inside,
-    multiply_add,
     parted,
     passed,
-    row_offsets,
-    row_tile,
     store,
     store_first,
     store_interleaved,
-    store_sums,
     store_threes,
+    sum_of_lanes,
+    transpose,
+    zeros,
+)
+from minitorch_cnn.kernels.cpu.simd_tiles import (
+    add_tile,
+    column_offsets,
+    column_tile,
+    dot,
+    load_tile,
+    load_tile_inside,
+    multiply_add,
+    row_offsets,
+    row_tile,
+    store_sums,
     store_tile,
     store_tile_inside,
-    sum_of_lanes,
     tile_columns,
     tile_rows,
     tile_width,
-    transpose,
     zero_tile,
     zero_tile_and_half,
-    zeros,
 )
 
 WIDE, SLIM, LONG, NINE = (getattr(tiles, n) for n in ("WIDE", "SLIM", "LONG", "NINE"))
@@ -52,7 +54,7 @@ DEPTH = 3  # terms of a sum
 
 def vector_of(dtype):
     """How many elements of a type fill a vector."""
-    return simd.VECTOR_BYTES // np.dtype(dtype).itemsize
+    return processor.VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def numbers(dtype, *shape, seed=0):
@@ -372,10 +374,10 @@ def test_nan_and_infinity_pass_through(value, dtype):
 
 
 def test_a_vector_is_as_wide_as_a_register():
-    assert (simd.VECTOR_BYTES, simd.REGISTERS) in {(16, 16), (16, 32), (32, 16), (64, 32)}
+    assert (processor.VECTOR_BYTES, processor.REGISTERS) in {(16, 16), (16, 32), (32, 16), (64, 32)}
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(row[1], row[2]) for row in TILES])
 def test_tiles_fit_into_the_registers(rows, columns):
     sums = rows * columns
-    assert sums + min(rows, columns) + 1 <= simd.REGISTERS
+    assert sums + min(rows, columns) + 1 <= processor.REGISTERS

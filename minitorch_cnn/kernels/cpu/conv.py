@@ -34,7 +34,7 @@ from .conv_winograd import (
 )
 from .conv_winograd4 import winograd4, winograd4_weights
 from .matmul import product
-from .simd import REGISTERS, VECTOR_BYTES
+from .processor import REGISTERS, VECTOR_BYTES
 from .tiles import BROAD, FOUR, LONG, NEAR, SIX, SLIM, TALL, THREE, WHOLE
 
 # Positions of the target that are worked on at once: their sums stay in fast memory.

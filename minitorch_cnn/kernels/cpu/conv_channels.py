@@ -31,10 +31,9 @@ from .conv_geometry import (
     WEIGHTS,
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
-from .simd import (
+from .simd import entry, lanes, transpose
+from .simd_tiles import (
     add_tile,
-    entry,
-    lanes,
     load_tile,
     multiply_add,
     row_offsets,
@@ -42,7 +41,6 @@ from .simd import (
     store_tile,
     tile_rows,
     tile_width,
-    transpose,
     zero_tile,
     zero_tile_and_half,
 )

@@ -11,17 +11,19 @@ import numpy as np
 from ..jit import inner
 from ..tasks import task_kernel
 from .simd import (
-    column_offsets,
     lanes,
     load,
     load_inside,
-    multiply_add,
     store,
     store_first,
+    zeros,
+)
+from .simd_tiles import (
+    column_offsets,
+    multiply_add,
     store_tile,
     tile_rows,
     zero_tile,
-    zeros,
 )
 from .tiles import TALL
 

@@ -32,15 +32,17 @@ from .conv_geometry import (
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
 from .simd import (
+    entry,
+    lanes,
+    load,
+    store,
+)
+from .simd_tiles import (
     add_tile,
     column_offsets,
     column_tile,
     dot,
-    entry,
-    lanes,
-    load,
     multiply_add,
-    store,
     store_tile,
     tile_columns,
     tile_rows,

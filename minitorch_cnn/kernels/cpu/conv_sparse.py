@@ -12,14 +12,12 @@ from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
 from ..workspace import shaped_workspace, workspace
 from .conv_layout import add_up, plain_sum
-from .simd import (
-    VECTOR_BYTES,
+from .processor import VECTOR_BYTES
+from .simd import entry, lanes, store_threes
+from .simd_tiles import (
     add_scaled,
     add_tile,
-    entry,
-    lanes,
     load_tile,
-    store_threes,
     store_tile,
     tile_columns,
     zero_tile,

@@ -25,24 +25,26 @@ import numpy as np
 from ..jit import allocating, inner
 from ..tasks import task_kernel
 from .simd import (
-    add_tile,
     broadcast,
     copy_few,
     entry,
     lanes,
     load,
     load_inside,
-    multiply_add,
     parted,
-    row_offsets,
     store,
     store_interleaved,
+    transpose,
+    zeros,
+)
+from .simd_tiles import (
+    add_tile,
+    multiply_add,
+    row_offsets,
     store_tile,
     tile_columns,
     tile_rows,
-    transpose,
     zero_tile,
-    zeros,
 )
 from .tiles import BROAD, FOUR, SLIM
 

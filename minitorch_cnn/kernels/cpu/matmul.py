@@ -15,25 +15,27 @@ import numpy as np
 from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
 from ..workspace import workspace
+from .processor import VECTOR_BYTES
 from .reduce import sum
 from .simd import (
-    VECTOR_BYTES,
+    lanes,
+    load,
+    load_inside,
+    store,
+    transpose,
+)
+from .simd_tiles import (
     column_offsets,
     column_tile,
     dot,
     dot_inside,
-    lanes,
-    load,
-    load_inside,
     load_tile_inside,
     multiply_add,
     row_tile,
-    store,
     store_sums,
     store_tile,
     store_tile_inside,
     tile_columns,
-    transpose,
     zero_tile,
 )
 from .tiles import FOUR

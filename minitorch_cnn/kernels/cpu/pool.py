@@ -13,8 +13,10 @@ from ..tasks import task_kernel
 from ..workspace import shaped_workspace, workspace
 from .pool_average import average_windows, average_windows_grad, side_by_side
 from .pool_pairs import max_pool_pairs
+from .processor import VECTOR_BYTES
 from .reduce import sum
-from .simd import VECTOR_BYTES, lanes, largest_of_every_second, largest_side_by_side
+from .simd import lanes
+from .windows import largest_of_every_second, largest_side_by_side
 
 BLOCK = 16384  # elements of a task
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache

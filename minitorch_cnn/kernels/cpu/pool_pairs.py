@@ -7,7 +7,8 @@ import numpy as np
 
 from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
-from .simd import lanes, largest_of_fours, spread_to_fours
+from .simd import lanes
+from .windows import largest_of_fours, spread_to_fours
 
 NONE = 4
 

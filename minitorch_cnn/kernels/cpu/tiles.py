@@ -5,7 +5,7 @@ A tile's vectors, those of one row and one more must fit in the registers.
 
 from math import lcm
 
-from .simd import REGISTERS, VECTOR_BYTES
+from .processor import REGISTERS, VECTOR_BYTES
 
 WIDE = (REGISTERS - 3) // 2  # rows of tiles of two vectors
 BROAD = 8 if REGISTERS >= 32 else WIDE  # the same, for channels: often a multiple of 8
