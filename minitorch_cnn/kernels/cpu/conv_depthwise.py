@@ -9,15 +9,7 @@ import numpy as np
 from ..jit import inner
 from ..tasks import task_kernel
 from .conv_layout import plain_sum
-from .simd import (
-    broadcast,
-    copy_few,
-    fused,
-    lanes,
-    load,
-    load_inside,
-    store,
-)
+from .simd import broadcast, copy_few, fused, lanes, load, load_inside, store
 
 TAPS = 9
 

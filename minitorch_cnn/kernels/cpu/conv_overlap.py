@@ -10,21 +10,8 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .simd import (
-    lanes,
-    load,
-    load_inside,
-    store,
-    store_first,
-    zeros,
-)
-from .simd_tiles import (
-    column_offsets,
-    multiply_add,
-    store_tile,
-    tile_rows,
-    zero_tile,
-)
+from .simd import lanes, load, load_inside, store, store_first, zeros
+from .simd_tiles import column_offsets, multiply_add, store_tile, tile_rows, zero_tile
 from .tiles import TALL
 
 

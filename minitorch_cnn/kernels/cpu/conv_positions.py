@@ -31,12 +31,7 @@ from .conv_geometry import (
     WEIGHTS,
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
-from .simd import (
-    entry,
-    lanes,
-    load,
-    store,
-)
+from .simd import entry, lanes, load, store
 from .simd_tiles import (
     add_tile,
     column_offsets,

@@ -14,14 +14,7 @@ from ..workspace import shaped_workspace, workspace
 from .conv_layout import add_up, plain_sum
 from .processor import VECTOR_BYTES
 from .simd import entry, lanes, store_threes
-from .simd_tiles import (
-    add_scaled,
-    add_tile,
-    load_tile,
-    store_tile,
-    tile_columns,
-    zero_tile,
-)
+from .simd_tiles import add_scaled, add_tile, load_tile, store_tile, tile_columns, zero_tile
 
 NUMBERS = 5  # of a window, one of which counts; the last stands for none
 PARTS = 16  # of the batch, summed apart: by the shape alone, whatever the number of threads
@@ -160,7 +153,10 @@ def _join(thread, threads, sums, gw):
 @driver
 def input_grad(gy, code, w, gx, padding):
     """gx[n,c,r,s] = sum of g[n,o,i,j] w[o,c,u,v] where r = i+u-ph and s = j+v-pw; g is what
-    max_pool_pairs_grad makes of gy and code"""
+    max_pool_pairs_grad makes of gy and code
+
+    A number of gy that is infinite or NaN spoils whole vectors of the rows that its filter reaches.
+    """
     _, channels, height, width = gx.shape
     outputs, _, taps, across = w.shape
     step = 2 * VECTOR_BYTES // gx.itemsize  # elements of a row of a tile

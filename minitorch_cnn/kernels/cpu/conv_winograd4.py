@@ -15,13 +15,7 @@ whose factors make the error about ten times that of the direct sum.
 from ..jit import inner
 from ..tasks import task_kernel
 from .conv_winograd import load_parted, multiply_tiles, spread_weights
-from .simd import (
-    lanes,
-    load,
-    parted,
-    store,
-    store_interleaved,
-)
+from .simd import lanes, load, parted, store, store_interleaved
 
 
 @task_kernel

@@ -17,13 +17,7 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .processor import VECTOR_BYTES
 from .reduce import sum
-from .simd import (
-    lanes,
-    load,
-    load_inside,
-    store,
-    transpose,
-)
+from .simd import lanes, load, load_inside, store, transpose
 from .simd_tiles import (
     column_offsets,
     column_tile,

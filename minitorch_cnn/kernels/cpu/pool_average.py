@@ -8,15 +8,7 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .simd import (
-    add_neighbours,
-    lanes,
-    load,
-    load_inside,
-    store,
-    store_first,
-    store_interleaved,
-)
+from .simd import add_neighbours, lanes, load, load_inside, store, store_first, store_interleaved
 
 LARGEST = 64
 """Elements of a window up to which sums are made in the type of the elements."""
