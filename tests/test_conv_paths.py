@@ -165,6 +165,8 @@ CASES = [
          padding=(0, 0), paths=None),
     Case("pointwise, many channels", n=3, c=(2, 5), o=(3, 7), size=(8, 1), more_columns=1,
          kernel=(1, 1), padding=(0, 0), paths=(PRODUCT, PRODUCT, "weight_by_channels")),
+    Case("pointwise, many terms, partly filled vectors", c=(8, 1), o=(8, 3), size=(3, 1),
+         more_columns=1, kernel=(1, 1), padding=(0, 0), paths=MANY),
     Case("pointwise, small planes", n=5, c=(0, 70), o=(0, 65), size=(2, 2), kernel=(1, 1),
          padding=(0, 0), paths=None),
     Case("pointwise, groups", c=(0, 3), o=(0, 3), groups=2, more_columns=2, kernel=(1, 1),

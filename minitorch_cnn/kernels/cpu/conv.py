@@ -205,8 +205,11 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vec
     # Memory limits it: an image is read in place.
     if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
         return "depthwise"
-    # Memory limits it: a product reads every image in place, and its rows are whole planes.
-    if pointwise and groups == 1 and pixels >= 3 * vector:
+    # Memory limits it: a product reads every image in place, and its rows are whole planes. But the
+    # more terms there are, the less it takes to lay out images for lanes that are full.
+    panels = -(-pixels // (2 * vector)) * 2 * vector
+    full = 16 * panels <= 17 * pixels or inputs < 8 * vector or outputs < vector
+    if pointwise and groups == 1 and pixels >= 3 * vector and full:
         return "product"
     # Fewer multiplications than the sum has terms.
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
@@ -353,13 +356,15 @@ def _task_rows(rows, across, tile_size, vector):
 
     So few that their transforms stay near, each tile's being `tile_size` elements; of these numbers
     the one by which four threads would have the least to do, counted in vectors of tiles: those
-    that do not fill a tile of registers take twice as long, and a task reads all weights.
+    that do not fill a tile of registers are done in pairs, and take a third longer, and a task
+    reads all weights.
     """
     tiles = min(192, max(48, NEAR_TRANSFORMS // tile_size))
 
     def work(some):
         vectors = -(-some * across // vector)
-        return -(-rows // (4 * some)) * (vectors + vectors % FOUR + 1), -some
+        rest = vectors % FOUR
+        return -(-rows // (4 * some)) * (3 * (vectors - rest) + 8 * -(-rest // 2) + 3), -some
 
     return min(range(1, max(1, min(rows, tiles // across)) + 1), key=work)
 

@@ -148,7 +148,7 @@ def multiply_tiles(
     products = memory[count * point :]
     strips = products[count * product_point :]
     half, found = np.empty(count * vector, x.dtype), np.empty(task_rows * FOUND, np.int64)
-    full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 1)
+    full, rest = zero_tile(x, 4, FOUR), zero_tile(x, 4, 2)
     rows = batch * apart * apart * down
     in_place = apart == 1 and across % vector == high % m == wide % m == 0
     tasks = (rows + task_rows - 1) // task_rows
@@ -179,7 +179,7 @@ def multiply_tiles(
                         else:
                             _multiply(rest, points, at, count * channels, channels, spread, place,
                                       padded, products, to)  # fmt: skip
-                    v += FOUR if whole else 1
+                    v += FOUR if whole else 2
             for k in range(some):
                 shift, at = broadcast(bias, o + k), k * padded
                 if in_place:
@@ -558,9 +558,11 @@ def winograd_collect(thread, threads, sums, gw):
     flat, weights = sums.reshape(-1), gw.reshape(-1)
     whole = np.empty(POINTS * vector, gw.dtype)
     half, g = np.empty(12 * vector, gw.dtype), np.empty(9 * vector, gw.dtype)
-    for c in range(thread * channels // threads, (thread + 1) * channels // threads):
-        for split in range(splits):
-            for o in range(0, min(some, outputs - split * some), vector):
+    # Filters of neighbouring channels share lines of the cache: they are written one after another.
+    for split in range(splits):
+        for o in range(0, min(some, outputs - split * some), vector):
+            begin = split * some + o
+            for c in range(thread * channels // threads, (thread + 1) * channels // threads):
                 for e in range(POINTS):
                     place = ((split * POINTS + e) * padded_channels + c) * some + o
                     total = load(flat, place)
@@ -572,7 +574,6 @@ def winograd_collect(thread, threads, sums, gw):
                     _collect(whole, 4 * u * vector, vector, half, 3 * u * vector, vector)
                 for v in range(3):
                     _collect(half, v * vector, 3 * vector, g, v * vector, 3 * vector)
-                begin = split * some + o
                 for lane in range(min(vector, outputs - begin)):
                     filter = weights[((begin + lane) * channels + c) * 9 :]
                     for k in range(9):
