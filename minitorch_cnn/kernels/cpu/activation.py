@@ -5,7 +5,6 @@ import math
 from ..jit import kernel, prange
 from . import functions
 
-INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
 
@@ -179,17 +178,14 @@ def erfc(x, y):
 def gelu(x, y):
     """y = x Phi(x), Phi the normal distribution"""
     for i in prange(y.size):
-        probability, _ = functions.normal(x[i])
-        y[i] = x[i] * probability
+        y[i] = functions.gelu(x[i])
 
 
 @kernel(work=_hard_elements, flat=True)
 def gelu_grad(gy, x, gx):
     """gx = gy (Phi(x) + x phi(x)), phi = Phi'"""
-    c = gx.dtype.type(INV_SQRT_2PI)
     for i in prange(gx.size):
-        probability, e = functions.normal(x[i])
-        gx[i] = gy[i] * (probability + x[i] * c * e)
+        gx[i] = gy[i] * functions.gelu_slope(x[i])
 
 
 @kernel(work=_hard_elements, flat=True)
