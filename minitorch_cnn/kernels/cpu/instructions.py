@@ -108,18 +108,10 @@ def in_order(builder, vector):
     LLVM would load the operands of many rows, or of several steps of a loop, before it uses the
     first, and for these there are no registers. An empty piece of assembly stands in its way.
     """
-    if vector.type.count * size(vector.type) < 16:
-        return vector  # half of a short one, for which assembly has no register
     register = "w" if platform.machine().lower() in ("aarch64", "arm64") else "v"
     kind = ir.FunctionType(vector.type, [vector.type])
     constraint = f"={register},0,~{{memory}}"
     return builder.asm(kind, "", constraint, [vector], side_effect=True)
-
-
-def unknown(builder, pointer):
-    """A pointer that is another's equal, which LLVM does not know."""
-    kind = ir.FunctionType(pointer.type, [pointer.type])
-    return builder.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
 
 def is_index(kind):

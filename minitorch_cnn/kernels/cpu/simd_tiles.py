@@ -17,7 +17,10 @@ from .simd import intrinsic
 
 
 class Tile(types.Type):
-    """Numba's type of rows x columns of vectors; with `half` the last column has halves of them."""
+    """Numba's type of rows x columns of vectors; with `half` the last column has halves of them.
+
+    The halves of two rows share a register, so that no lane is empty.
+    """
 
     def __init__(self, dtype, rows, columns, half=False):
         self.dtype, self.rows, self.columns, self.half = dtype, rows, columns, half
@@ -29,23 +32,54 @@ class Tile(types.Type):
         last = ir.VectorType(kind.element, kind.count // 2) if self.half else kind
         return [kind] * (self.columns - 1) + [last]
 
+    def registers(self):
+        """LLVM's type of what holds a tile: whole vectors row by row, then those of halves."""
+        count = self.rows * self.columns - self.half * self.rows // 2
+        return ir.LiteralStructType([emit.kind(self.dtype)] * count)
+
 
 @register_model(Tile)
 class TileModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
-        kinds = fe_type.kinds() * fe_type.rows
-        super().__init__(manager, fe_type, ir.LiteralStructType(kinds))
+        super().__init__(manager, fe_type, fe_type.registers())
+
+
+def _registers(builder, tile_type, tile):
+    return [builder.extract_value(tile, i) for i in range(len(tile_type.registers()))]
+
+
+def _in_registers(builder, tile_type, registers):
+    value = ir.Constant(tile_type.registers(), ir.Undefined)
+    for i, register in enumerate(registers):
+        value = builder.insert_value(value, register, i)
+    return value
 
 
 def _vectors(builder, tile_type, tile):
-    return [builder.extract_value(tile, i) for i in range(tile_type.rows * tile_type.columns)]
+    """The vectors of a tile, row by row."""
+    registers = _registers(builder, tile_type, tile)
+    if not tile_type.half:
+        return registers
+    whole, count = tile_type.columns - 1, emit.kind(tile_type.dtype).count
+    vectors = []
+    for m in range(tile_type.rows):
+        both, first = registers[tile_type.rows * whole + m // 2], m % 2 * count // 2
+        half = emit.shuffle(builder, both, both, range(first, first + count // 2))
+        vectors += [*registers[m * whole : (m + 1) * whole], half]
+    return vectors
 
 
-def _tile(builder, vectors):
-    value = ir.Constant(ir.LiteralStructType([v.type for v in vectors]), ir.Undefined)
-    for i, vector in enumerate(vectors):
-        value = builder.insert_value(value, vector, i)
-    return value
+def _tile(builder, tile_type, vectors):
+    """A tile of its vectors, row by row."""
+    if tile_type.half:
+        columns = tile_type.columns
+        halves = vectors[columns - 1 :: columns]
+        vectors = [v for i, v in enumerate(vectors) if i % columns < columns - 1]
+        lanes = range(emit.kind(tile_type.dtype).count)
+        vectors += [
+            emit.shuffle(builder, *halves[m : m + 2], lanes) for m in range(0, len(halves), 2)
+        ]
+    return _in_registers(builder, tile_type, vectors)
 
 
 @intrinsic(prefer_literal=True)
@@ -56,7 +90,8 @@ def zero_tile(typingctx, x, rows, columns):
 
 @intrinsic(prefer_literal=True)
 def zero_tile_and_half(typingctx, x, rows, columns):
-    """zero_tile whose last column has halves of vectors: to load, multiply, add and store"""
+    """zero_tile of an even number of rows whose last column has halves of vectors: to load,
+    multiply, add and store"""
     return _zero_tile(x, rows, columns, half=True)
 
 
@@ -80,7 +115,7 @@ def row_tile(typingctx, like, x, i):
             emit.load(builder, part, builder.gep(first, [emit.INDEX(n * kind.count)]))
             for n, part in enumerate(like.kinds())
         ]
-        return _tile(builder, row * like.rows)
+        return _tile(builder, like, row * like.rows)
 
     return like(like, x, i), codegen
 
@@ -96,7 +131,7 @@ def column_tile(typingctx, like, x, i):
         for m in range(like.rows):
             value = builder.load(builder.gep(first, [emit.INDEX(m)]))
             vectors += [emit.filled(builder, kind, value)] * like.columns
-        return _tile(builder, vectors)
+        return _tile(builder, like, vectors)
 
     return like(like, x, i), codegen
 
@@ -116,7 +151,7 @@ def load_tile(typingctx, like, x, i, rows, columns):
             for n, kind in enumerate(like.kinds()):
                 place = builder.gep(row, [emit.step(context, builder, columns, column_steps, n)])
                 vectors.append(emit.load(builder, kind, place))
-        return _tile(builder, vectors)
+        return _tile(builder, like, vectors)
 
     return like(like, x, i, rows, columns), codegen
 
@@ -136,7 +171,7 @@ def load_tile_inside(typingctx, like, x, i, rows, count):
             for n, mask in enumerate(lanes_inside):
                 place = builder.gep(row, [emit.INDEX(n * kind.count)])
                 vectors.append(emit.load_masked(builder, kind, place, mask))
-        return _tile(builder, vectors)
+        return _tile(builder, like, vectors)
 
     return like(like, x, i, rows, count), codegen
 
@@ -218,28 +253,32 @@ def multiply_add(typingctx, tile, a, i, rows, b, j, columns):
 
     def codegen(context, builder, signature, args):
         tile_value, a_value, i_value, row_steps, b_value, j_value, column_steps = args
-        kind = emit.kind(tile.dtype)
-        sums = _vectors(builder, tile, tile_value)
+        kind, whole = emit.kind(tile.dtype), tile.columns - tile.half
+        sums = _registers(builder, tile, tile_value)
         left = emit.element(context, builder, a, a_value, i, i_value)
         right = emit.element(context, builder, b, b_value, j, j_value)
-        apart = emit.unknown(builder, left) if tile.half else left
         row = []
         for n, part in enumerate(tile.kinds()):
             step = emit.step(context, builder, columns, column_steps, n)
             row.append(emit.load(builder, part, builder.gep(right, [step])))
+        if tile.half:
+            row[-1] = emit.shuffle(builder, row[-1], row[-1], [*range(kind.count // 2)] * 2)
+
+        def add(at, factor, vector):
+            sums[at] = emit.multiply_add(builder, factor, vector, sums[at])
+            sums[at] = emit.in_order(builder, sums[at])
+
+        factors = []
         for m in range(tile.rows):
             step = emit.step(context, builder, rows, row_steps, m)
-            factor = emit.filled(builder, kind, builder.load(builder.gep(left, [step])))
-            factors = [factor] * tile.columns
-            if tile.half:
-                # Loaded again: as part of the other LLVM would copy it, and run out of registers.
-                value = builder.load(builder.gep(apart, [step]))
-                factors[-1] = emit.filled(builder, row[-1].type, value)
-            for n in range(tile.columns):
-                at = m * tile.columns + n
-                sums[at] = emit.multiply_add(builder, factors[n], row[n], sums[at])
-                sums[at] = emit.in_order(builder, sums[at])
-        return _tile(builder, sums)
+            factors.append(emit.filled(builder, kind, builder.load(builder.gep(left, [step]))))
+            for n in range(whole):
+                add(m * whole + n, factors[m], row[n])
+            if tile.half and m % 2:
+                lanes = [*range(kind.count // 2), *range(3 * kind.count // 2, 2 * kind.count)]
+                both = emit.shuffle(builder, factors[m - 1], factors[m], lanes)
+                add(tile.rows * whole + m // 2, both, row[whole])
+        return _in_registers(builder, tile, sums)
 
     return tile(tile, a, i, rows, b, j, columns), codegen
 
@@ -265,7 +304,7 @@ def add_scaled(typingctx, tile, a, i, b, j, rows, columns):
                 at = m * tile.columns + n
                 sums[at] = emit.multiply_add(builder, factor, vector, sums[at])
                 sums[at] = emit.in_order(builder, sums[at])
-        return _tile(builder, sums)
+        return _tile(builder, tile, sums)
 
     return tile(tile, a, i, b, j, rows, columns), codegen
 
@@ -326,7 +365,7 @@ def _dot(tile, a, i, rows, b, j, columns, *count):
                     at = m * tile.columns + n
                     sums[at] = emit.multiply_add(builder, passing, kept[n], sums[at])
                     sums[at] = emit.in_order(builder, sums[at])
-        return _tile(builder, sums)
+        return _tile(builder, tile, sums)
 
     return tile(tile, a, i, rows, b, j, columns, *count), codegen
 

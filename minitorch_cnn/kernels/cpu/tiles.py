@@ -17,7 +17,7 @@ THREE, FOUR, SIX = (REGISTERS - 1) // 4, (REGISTERS - 1) // 5, (REGISTERS - 1) /
 
 TALL = (REGISTERS - 4) // 3  # rows of tiles of three columns
 
-# Whether half a vector may take half the time: of those of AVX-512, on many processors.
+# Whether channels that fill a vector and a half are summed so: of short vectors they seldom do.
 HALVES = VECTOR_BYTES == 64
 
 WHOLE = lcm(WIDE, SLIM)  # a multiple of the rows of either tile
