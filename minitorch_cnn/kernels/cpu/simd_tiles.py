@@ -76,9 +76,8 @@ def _tile(builder, tile_type, vectors):
         halves = vectors[columns - 1 :: columns]
         vectors = [v for i, v in enumerate(vectors) if i % columns < columns - 1]
         lanes = range(emit.kind(tile_type.dtype).count)
-        vectors += [
-            emit.shuffle(builder, *halves[m : m + 2], lanes) for m in range(0, len(halves), 2)
-        ]
+        for m in range(0, tile_type.rows, 2):
+            vectors.append(emit.shuffle(builder, halves[m], halves[m + 1], lanes))
     return _in_registers(builder, tile_type, vectors)
 
 
