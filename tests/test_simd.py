@@ -17,6 +17,8 @@ from minitorch_cnn.kernels.cpu.simd import (
     load,
     parted,
     passed,
+    prefetch,
+    prefetch_to_write,
     store,
     store_first,
     store_interleaved,
@@ -246,6 +248,21 @@ def test_transpose_reads_and_writes_as_many_rows_as_told(dtype):
                 expected[1 + q * y_step :][:vector] = rows[:, q]
             transposes(x, 2, x_step, x_count, y, 1, y_step, y_count)
             np.testing.assert_array_equal(y, expected)
+
+
+@njit
+def prefetches(x, i, count):
+    prefetch(x, i, count)
+    prefetch_to_write(x, i, count)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_prefetching_changes_nothing_wherever_it_points(dtype):
+    x = numbers(dtype, 100)
+    before = x.copy()
+    for i, count in ((0, 100), (3, 1), (90, 500), (-7, 20), (50, 0), (50, -9), (1 << 44, 64)):
+        prefetches(x, i, count)
+    np.testing.assert_array_equal(x, before)
 
 
 @njit

@@ -32,6 +32,8 @@ from .simd import (
     load,
     load_inside,
     parted,
+    prefetch,
+    prefetch_to_write,
     store,
     store_interleaved,
     transpose,
@@ -182,6 +184,9 @@ def multiply_tiles(
                     v += FOUR if whole else 2
             for k in range(some):
                 shift, at = broadcast(bias, o + k), k * padded
+                for row in range(here):
+                    next_channel = _place(found, row, o + k + 1, outputs, high * wide)
+                    prefetch_to_write(y, next_channel, m * apart * wide)
                 if in_place:
                     for row in range(here):
                         to = _place(found, row, o + k, outputs, high * wide)
@@ -293,6 +298,8 @@ def _spread_tiles(
                 for q in range(0, across, vector):
                     to, first = phase * (m + 2) * size + at + k * across + q, left - m * q
                     part(source, here - first, first, end - m * q, strips, to, size)
+                next_channel = plane + height * width
+                prefetch(x, next_channel + i * apart * width, (end - left) * apart)
         at += (run + 1) * across
         row += run
     at = row = 0
@@ -504,6 +511,9 @@ def _spread_slopes(
                 _turn(gy, here + i * apart * wide, plane, count, apart, columns, turned,
                       i * columns * vector)  # fmt: skip
         nothing = zeros(turned)
+        below = here + 2 * group * apart * wide
+        for k in range(count):
+            prefetch(gy, below + k * plane, lines * apart * wide)
         for r in range(group):
             total = nothing
             above, below = 2 * r < lines, 2 * r + 1 < lines

@@ -12,6 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import models, overload, register_model
 
@@ -191,6 +192,40 @@ def store(typingctx, vector, y, i):
         return context.get_dummy_value()
 
     return types.void(vector, y, i), codegen
+
+
+def _prefetching(x, i, count, writing):
+    line = 64 * 8 // x.dtype.bitwidth  # elements
+
+    def codegen(context, builder, signature, args):
+        first = emit.element(context, builder, x, args[0], i, args[1])
+        number = emit.index(context, builder, count, args[2])
+        lines = builder.sdiv(builder.add(number, emit.INDEX(line - 1)), emit.INDEX(line))
+        kind = ir.FunctionType(ir.VoidType(), [first.type, *[emit.INT32] * 3])
+        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        often, data = emit.INT32(3), emit.INT32(1)
+        with cgutils.for_range(builder, lines) as loop:
+            place = builder.gep(first, [builder.mul(loop.index, emit.INDEX(line))])
+            builder.call(hint, [place, emit.INT32(int(writing)), often, data])
+        return context.get_dummy_value()
+
+    return types.void(x, i, count), codegen
+
+
+@intrinsic
+def prefetch(typingctx, x, i, count):
+    """Have x[i : i + count] brought near; what of it lies outside x does no harm.
+
+    A processor foresees by itself which lines of the cache are read next, but only after some of
+    them, and in short pieces that lie far apart it never gets there.
+    """
+    return _prefetching(x, i, count, writing=False)
+
+
+@intrinsic
+def prefetch_to_write(typingctx, x, i, count):
+    """prefetch of what is going to be written"""
+    return _prefetching(x, i, count, writing=True)
 
 
 @intrinsic
