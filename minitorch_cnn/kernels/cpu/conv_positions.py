@@ -31,7 +31,7 @@ from .conv_geometry import (
     WEIGHTS,
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
-from .simd import entry, lanes, load, store
+from .simd import entry, lanes, load, prefetch, prefetch_to_write, store
 from .simd_tiles import (
     add_tile,
     column_offsets,
@@ -121,6 +121,10 @@ def _by_positions(
         else:
             at += part * tables[ADVANCE] * width
         to = (n * groups + group) * outputs * high * wide + part * block * wide
+        if blocks == 1:  # of the next image: pieces of planes are short
+            image = inputs * height * width
+            prefetch(x, (n * groups + group + 1) * image, image)
+            prefetch_to_write(y, to + outputs * high * wide, outputs * high * wide)
         for f in range(tables[PHASES]):
             count = positions_of(tables, f, min(block, high - part * block))
             if count == 0:
@@ -250,6 +254,10 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
                     at += rows * tables[ADVANCE] * width
                 count = positions_of(tables, 0, min(block, high - rows * block))
                 to = (n * groups + group) * outputs * high * wide + rows * block * wide
+                if blocks == 1:  # of the next image
+                    image = inputs * height * width
+                    prefetch(x, (n * groups + group + groups) * image, image)
+                    prefetch(gy, to + groups * outputs * high * wide, outputs * high * wide)
                 for o in range(outputs if bias_sums.size > 0 else 0):
                     pixels = gy[to + o * high * wide :]
                     count_here = min(block, high - rows * block) * wide
