@@ -165,14 +165,16 @@ class Training:
 # For how many steps the losses of both are compared. Of millions of numbers before relu some are so
 # close to 0 that rounding decides on which side they lie, and what follows grows from step to step:
 # with ResNet-20 PyTorch's losses in float32 are 3e-3 from its own in float64 after 20 steps on 16
-# images.
+# images. The notebook's loss by PyTorch's compiled step is 3e-4 from that in float64 after 20 steps
+# of 64, where the eager ones of both still agree.
 COMPARED = {"notebook": 20, "other": 10, "resnet20": 5}
+COMPARED_TO_COMPILED = 10
 
 
-def losses_agree(net: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
+def losses_agree(steps: int, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
     """Raise AssertionError unless both learn alike: to 1e-4 of a loss, or of 1 if it is less, for
     of one image known by heart PyTorch's is 0."""
-    for _ in range(COMPARED[net]):
+    for _ in range(steps):
         mine, other = harness.array(ours()), float(harness.array(theirs()))
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4 * max(1, other))
 
@@ -187,7 +189,8 @@ def comparison(batch: int, way: str, net: str, against_compiled: bool) -> Compar
         return Training(torch, weights, batch, way if torch is minitorch_cnn else theirs, net)
 
     name = f"batch {batch}{WAYS[way]}" + ", the other network" * (net == "other")
-    return Comparison(name, make, flop=batch * FLOP[net], check=partial(losses_agree, net))
+    steps = min(COMPARED[net], COMPARED_TO_COMPILED) if against_compiled else COMPARED[net]
+    return Comparison(name, make, flop=batch * FLOP[net], check=partial(losses_agree, steps))
 
 
 @contextlib.contextmanager
