@@ -133,6 +133,7 @@ class Kernel:
         self.work, self.flat = work, flat
         self.serial = _compile(function, parallel=False)
         self.parallel = _compile(function, parallel=True) if work is not None else self.serial
+        self._by_parts: dict[Any, Callable[..., None]] = {}
 
     def __call__(self, *args: Any) -> None:
         if drivers.capturing is not None and drivers.capturing.here():
@@ -142,7 +143,7 @@ class Kernel:
         if self.flat:
             given = self._flat(args)
         if self._spreads(given):
-            run_on_threads(self.parallel, *given)
+            run_on_threads(self._on_threads(given), *given)
         else:
             self.serial(*given)
 
@@ -150,23 +151,38 @@ class Kernel:
         work = self.work
         return work is not None and not threads.forked and work(*given) >= PARALLEL_WORK
 
+    def _on_threads(self, given: Sequence[Any]) -> Callable[..., None]:
+        """What spreads calls with arguments of these types over threads."""
+        if not self._in_parts(given):
+            return self.parallel
+        count = threads.get_num_threads()
+        key = count, *[a.dtype if type(a) is ndarray else type(a) for a in given]
+        run = self._by_parts.get(key)
+        if run is None:
+            from .tasks import on_parts  # which needs this module
+
+            run = self._by_parts[key] = on_parts(self.serial, count, given)
+        return run
+
+    def _in_parts(self, given: Sequence[Any]) -> bool:
+        """Whether parts of the arrays can be worked on by themselves."""
+        return self.flat and len({a.size for a in given if type(a) is ndarray}) == 1
+
     def resolved(self, args: Sequence[Any]) -> Callable[..., None]:
         """What calls come to whose arrays have the shapes of these."""
-        spreads = self._spreads(self._flat(args) if self.flat else args)
-        run = functools.partial(run_on_threads, self.parallel) if spreads else self.serial
+        given = self._flat(args) if self.flat else args
+        spreads = self._spreads(given)
+        run = self._on_threads(given) if spreads else self.serial
         arrays = [a for a in args if type(a) is ndarray]  # which come before the options
-        if not self.flat or all([a.ndim == 1 for a in arrays]):
-            return run
-        count = len(arrays)
-        if count == len(args):
-            return lambda *given: run(*map(_ravel, given))
-        return lambda *given: run(*map(_ravel, given[:count]), *given[count:])
+        if self.flat and any([a.ndim != 1 for a in arrays]):
+            return _raveling(run, len(arrays), len(args) - len(arrays), spreads)
+        return functools.partial(run_on_threads, run) if spreads else run
 
     def call(self, *args: Any) -> Call:
         """The call that it comes to in a chain."""
         given = tuple(self._flat(args)) if self.flat else args
         work = 0 if self.work is None else self.work(*given)
-        if self.flat and len({a.size for a in given if type(a) is ndarray}) == 1:
+        if self._in_parts(given):
             count = threads_for(work)
             return Call(self.serial, given, threads=count if count > 1 else 0, flat=True)
         spreads = work >= PARALLEL_WORK and not threads.forked
@@ -178,6 +194,22 @@ class Kernel:
         for a in args:
             given.append(a.ravel() if type(a) is ndarray else a)
         return given
+
+
+def _raveling(
+    run: Callable[..., None], arrays: int, options: int, spreads: bool
+) -> Callable[..., None]:
+    """A function of so many arrays and options that runs something on the arrays as one row each,
+    in as few calls as can be: each takes a part of the time of a small kernel."""
+    if spreads:
+        if options:
+            return lambda *given: run_on_threads(run, *map(_ravel, given[:arrays]), *given[arrays:])
+        return lambda *given: run_on_threads(run, *map(_ravel, given))
+    if options:
+        return lambda *given: run(*map(_ravel, given[:arrays]), *given[arrays:])
+    if arrays == 2:
+        return lambda x, y: run(_ravel(x), _ravel(y))
+    return lambda *given: run(*map(_ravel, given))
 
 
 def threads_for(work: int) -> int:

@@ -1,25 +1,31 @@
-"""Kernels that deal out tasks themselves: compiled once, run on one thread or on all.
+"""Kernels that deal out tasks themselves, and parts of arrays dealt out to threads: compiled once,
+run on one thread or on all.
 
 With `prange` a kernel's body is compiled for the serial variant and again, several times over, for
 the threads' sake. That is cheap for a plain loop and not for the long code of a convolution. Such a
 kernel is a function of a thread's number, the number of threads and its arguments, and does that
-thread's share of the tasks; on several threads a small loop calls it by its address.
+thread's share of the tasks; on several threads it is called by its address. A kernel that works
+element by element is called so, too: each thread has it work on parts of the arrays.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import drivers
 from .drivers import Call
-from .jit import COMPILED, PRANGE_ONLY, KernelCache, run_on_threads
+from .jit import COMPILED, KernelCache, run_on_threads
+from .region import TASK, WORD, address_of, compiled_for, region
 
-__all__ = ["TaskKernel", "address_of", "compile_call", "compiled_for", "task_kernel"]
+__all__ = ["PART", "TaskKernel", "compile_call", "first_of", "on_parts", "task_kernel"]
+
+PART = 64
+"""Elements of which a thread takes whole numbers, where arrays are cut anywhere: some vectors."""
 
 
 class TaskKernel:
@@ -42,7 +48,7 @@ class TaskKernel:
         else:
             # Of the arguments' types only this one differs between calls.
             address = self._addresses.get(args[0].dtype) or self._address(args)
-            run_on_threads(_call_on_threads, _loop(), address, threads, *args)
+            run_on_threads(_call_on_threads, region(), address, threads, *args)
 
     def call(self, threads: int, *args: Any) -> Call:
         """The call that it comes to in a chain."""
@@ -54,111 +60,103 @@ class TaskKernel:
         return self._addresses.setdefault(args[0].dtype, address)
 
 
+task_kernel = TaskKernel
+"""Compile a function of (thread, threads, *args), its arrays contiguous and of one real type."""
+
+
+def on_parts(compiled: Any, threads: int, args: Sequence[Any]) -> Callable[..., None]:
+    """A function of arguments like these, which start with arrays of one dimension and one size,
+    that has each thread call compiled code with its parts of the arrays."""
+    address = address_of(compiled_for(compiled, tuple(args)))
+    return functools.partial(_call_on_parts, region(), address, threads)
+
+
 def compile_call(call: Call) -> None:
     """Compile what a call noted by `captured` needs, unless it is compiled already."""
     if call.threads and not call.flat:
         compiled_for(call.compiled, (0, 1, *call.args))
         if call.threads > 1:
-            compiled_for(_on_threads, (0, 0, 0))
+            region()
             compiled_for(_call_on_threads, (0, 0, call.threads, call.args))
     else:
         compiled_for(call.compiled, call.args)
 
 
-def compiled_for(function: Any, args: tuple[Any, ...]) -> Any:
-    """What Numba compiles of a function for arguments of these types."""
-    signature = tuple([numba.typeof(a) for a in args])
-    function.compile(signature)
-    return function.overloads[signature]
-
-
-def address_of(overload: Any) -> int:
-    """Where compiled code lies, which takes its arguments as Numba's functions do each other's."""
-    code = overload.library  # Numba's word for what it compiles together
-    return int(code.get_pointer_to_function(overload.fndesc.llvm_func_name))
-
-
 _intrinsic: Any = intrinsic  # as it is called: without the typing context
-
-task_kernel = TaskKernel
-"""Compile a function of (thread, threads, *args), its arrays contiguous and of one real type."""
-
-
-# What runs on several threads is at last a function of (thread, threads, block), three words, of
-# which the last is the address of its arguments. So the loop over threads is compiled once.
-
-WORD = ir.IntType(64)
-TASK = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
-
-
-@_intrinsic
-def _call_task(typingctx: Any, address: Any, thread: Any, threads: Any, block: Any) -> Any:
-    """Call the function of (thread, threads, block) at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        task, *given = [
-            context.cast(builder, value, kind, types.int64)
-            for value, kind in zip(values, signature.args)
-        ]
-        builder.call(builder.inttoptr(task, TASK.as_pointer()), given)
-        return context.get_dummy_value()
-
-    return types.void(address, thread, threads, block), codegen
-
-
-def _spread(address, threads, block):
-    for thread in prange(threads):
-        _call_task(address, thread, threads, block)
-
-
-_parallel: dict[str, Any] = {**COMPILED, "parallel": PRANGE_ONLY}
-_on_threads: Any = njit(**_parallel)(_spread)
-_on_threads._cache = KernelCache(_spread, "parallel")
-
-
-@functools.cache
-def _loop() -> int:
-    """Where that loop lies."""
-    return address_of(compiled_for(_on_threads, (0, 0, 0)))
 
 
 @_intrinsic
 def _run(typingctx: Any, loop: Any, address: Any, threads: Any, args: Any) -> Any:
-    """Have the loop call the compiled function at an address with (thread, threads, *args)."""
+    """Have a region call the compiled function at an address with (thread, threads, *args)."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        loop_at, function_at, count, given = values
-        packed = cgutils.pack_struct(builder, [function_at, given])
-        block = cgutils.alloca_once_value(builder, packed)
-        task = _task(context, builder.module, block.type, [types.int64, types.int64, *args])
-        words = [
-            builder.ptrtoint(task, WORD),
-            context.cast(builder, count, threads, types.int64),
-            builder.ptrtoint(block, WORD),
-        ]
-        _call(context, builder, loop_at, [types.int64] * 3, words)
+        _call_region(context, builder, values, threads, args, parts=False)
         return context.get_dummy_value()
 
     return types.void(loop, address, threads, args), codegen
 
 
-def _task(context: Any, module: Any, block_type: Any, kinds: list[Any]) -> Any:
+@_intrinsic
+def _run_parts(typingctx: Any, loop: Any, address: Any, threads: Any, args: Any) -> Any:
+    """Have a region call the compiled function at an address with parts of the arrays in args."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _call_region(context, builder, values, threads, args, parts=True)
+        return context.get_dummy_value()
+
+    return types.void(loop, address, threads, args), codegen
+
+
+def _call_region(
+    context: Any, builder: Any, values: Sequence[Any], threads: Any, args: Any, parts: bool
+) -> None:
+    loop_at, function_at, count, given = values
+    packed = cgutils.pack_struct(builder, [function_at, given])
+    block = cgutils.alloca_once_value(builder, packed)
+    task = _task(context, builder.module, block.type, [*args], parts)
+    words = [
+        builder.ptrtoint(task, WORD),
+        context.cast(builder, count, threads, types.int64),
+        builder.ptrtoint(block, WORD),
+    ]
+    _call(context, builder, loop_at, [types.int64] * 3, words)
+
+
+def _task(context: Any, module: Any, block_type: Any, kinds: list[Any], parts: bool) -> Any:
     """A task whose block holds the address of a compiled function, and a tuple of arguments."""
     task = ir.Function(module, TASK, module.get_unique_name("task"))
     task.linkage = "internal"
     builder = ir.IRBuilder(task.append_basic_block())
     thread, threads, block = task.args
     packed = builder.load(builder.inttoptr(block, block_type))
-    function_at, given = cgutils.unpack_tuple(builder, packed)
-    _call(
-        context,
-        builder,
-        function_at,
-        kinds,
-        [thread, threads, *cgutils.unpack_tuple(builder, given)],
-    )
+    function_at, tuple_ = cgutils.unpack_tuple(builder, packed)
+    given = cgutils.unpack_tuple(builder, tuple_)
+    if parts:
+        for i, kind in enumerate(kinds):
+            if isinstance(kind, types.Array):
+                given[i] = _part(context, builder, kind, given[i], thread, threads)
+    else:
+        kinds, given = [types.int64, types.int64, *kinds], [thread, threads, *given]
+    _call(context, builder, function_at, kinds, given)
     builder.ret_void()
     return task
+
+
+def _part(context: Any, builder: Any, kind: Any, array: Any, thread: Any, threads: Any) -> Any:
+    """A thread's part of an array of one dimension."""
+    part = context.make_array(kind)(context, builder, array)
+    start = first_of(builder, part.nitems, thread, threads)
+    size = builder.sub(first_of(builder, part.nitems, builder.add(thread, WORD(1)), threads), start)
+    part.data = builder.gep(part.data, [start])
+    part.nitems, part.shape = size, cgutils.pack_array(builder, [size])
+    return part._getvalue()
+
+
+def first_of(builder: Any, size: Any, thread: Any, threads: Any) -> Any:
+    """The first of so many elements that is a thread's."""
+    lines = builder.udiv(builder.add(size, WORD(PART - 1)), WORD(PART))
+    first = builder.mul(builder.udiv(builder.mul(lines, thread), threads), WORD(PART))
+    return builder.select(builder.icmp_unsigned(">", first, size), size, first)
 
 
 def _call(context: Any, builder: Any, address: Any, kinds: list[Any], given: list[Any]) -> None:
@@ -173,5 +171,11 @@ def _start(loop, address, threads, *args):
     _run(loop, address, threads, args)
 
 
+def _start_parts(loop, address, threads, *args):
+    _run_parts(loop, address, threads, args)
+
+
 _call_on_threads: Any = njit(**COMPILED)(_start)
 _call_on_threads._cache = KernelCache(_start, "serial")
+_call_on_parts: Any = njit(**COMPILED)(_start_parts)
+_call_on_parts._cache = KernelCache(_start_parts, "serial")

@@ -20,14 +20,12 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from ..jit import Call, capture, run_on_threads
-from ..tasks import address_of, compiled_for
+from ..region import WORD, address_of, compiled_for
+from ..tasks import first_of
 from ..workspace import separate_workspaces
-from .team import SHARE, STATUS, TABLE, WORD, Team
+from .team import SHARE, STATUS, TABLE, Team
 
 __all__ = ["bind"]
-
-PART = 64
-"""Elements of which a thread takes whole numbers, where a call is cut anywhere: some vectors."""
 
 DATA = object.__basicsize__
 """Where in an array's object NumPy keeps the address of the first element: behind what all objects
@@ -223,14 +221,8 @@ class _At(NamedTuple):
 
 def _part(builder: Any, array: Any, thread: Any, threads: Any) -> list[Any]:
     """What Numba passes for a thread's part of an array of one dimension."""
-
-    def bound(number: Any) -> Any:
-        lines = WORD(-(-array.size // PART))
-        first = builder.mul(builder.udiv(builder.mul(lines, number), threads), WORD(PART))
-        beyond = builder.icmp_unsigned(">", first, WORD(array.size))
-        return builder.select(beyond, WORD(array.size), first)
-
-    start, stop = bound(thread), bound(builder.add(thread, WORD(1)))
+    start = first_of(builder, WORD(array.size), thread, threads)
+    stop = first_of(builder, WORD(array.size), builder.add(thread, WORD(1)), threads)
     size = builder.sub(stop, start)
     at = _At(array.ctypes.data, builder.mul(start, WORD(array.itemsize)))
     return [0, 0, size, array.itemsize, at, size, array.itemsize]

@@ -17,15 +17,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
-from numba.extending import intrinsic
+from numba import types
+from numba.core.registry import cpu_target
 
-from ..jit import PRANGE_ONLY, KernelCache
-from ..tasks import address_of, compiled_for
+from ..region import WORD, region
 
-__all__ = ["SHARE", "STATUS", "TABLE", "WORD", "Team"]
+__all__ = ["SHARE", "STATUS", "TABLE", "Team"]
 
-WORD = ir.IntType(64)
 STATUS = ir.IntType(32)
 TABLE = WORD.as_pointer()
 SHARE = ir.FunctionType(ir.VoidType(), [WORD, WORD, TABLE])
@@ -87,9 +85,9 @@ class Team:
         builder = ir.IRBuilder(function.append_basic_block())
         before = builder.load(self._word(builder, self._opened))
         builder.store(before, self._word(builder, self._before))
-        spread = compiled_for(_spread, (0, 0, 0))
-        kinds = spread.target_context.call_conv.get_function_type(types.none, [types.int64] * 3)
-        callee = builder.inttoptr(WORD(address_of(spread)), kinds.as_pointer())
+        convention = cpu_target.target_context.call_conv
+        kinds = convention.get_function_type(types.none, [types.int64] * 3)
+        callee = builder.inttoptr(WORD(region()), kinds.as_pointer())
         result, error = builder.alloca(kinds.args[0].pointee), builder.alloca(kinds.args[1].pointee)
         words = [builder.ptrtoint(member, WORD), WORD(self.threads)]
         words.append(builder.ptrtoint(function.args[0], WORD))
@@ -197,31 +195,3 @@ def _build_wait(function: Any, builder: Any) -> None:
             builder.ret(ir.IntType(1)(0))
     looks.add_incoming(builder.add(looks, WORD(1)), builder.block)
     builder.branch(loop)
-
-
-def _call_member(typingctx: Any, address: Any, thread: Any, count: Any, table: Any) -> Any:
-    """Call the function of (thread, threads, table) at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        given = [
-            context.cast(builder, value, known, types.int64)
-            for value, known in zip(values[1:], signature.args[1:])
-        ]
-        given[2] = builder.inttoptr(given[2], TABLE)
-        builder.call(builder.inttoptr(values[0], SHARE.as_pointer()), given)
-        return context.get_dummy_value()
-
-    return types.void(address, thread, count, table), codegen
-
-
-_member: Any = intrinsic(_call_member)
-
-
-def _members(address, count, table):
-    for thread in prange(count):
-        _member(address, thread, count, table)
-
-
-_options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": PRANGE_ONLY}
-_spread: Any = njit(**_options)(_members)
-_spread._cache = KernelCache(_members, "parallel")
