@@ -12,7 +12,6 @@ import math
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable
 from ctypes import addressof, c_char
 from typing import Any
@@ -72,8 +71,9 @@ class Block(np.ndarray[Any, Any]):
         return self
 
 
-class Shelf(list[Block]):
-    """The idle blocks of one size; the one put there last is taken first."""
+class Shelf(list["Lease"]):
+    """The idle blocks of one size, by what the dead arrays on them left; the one put there last is
+    taken first."""
 
     __slots__ = ("size", "used")
 
@@ -104,13 +104,12 @@ class Pool:
     lists, which are atomic.
     """
 
-    __slots__ = ("_clock", "_lock", "_returned", "_shelf_for", "_shelves", "bytes", "peak_bytes")
+    __slots__ = ("_clock", "_lock", "_shelf_for", "_shelves", "bytes", "peak_bytes")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shelves: dict[int, Shelf] = {}  # by their own size
         self._shelf_for: dict[int, Shelf] = {}  # by the bytes of a request
-        self._returned: deque[Lease] = deque()
         self._clock = 0
         self.bytes = self.peak_bytes = 0
 
@@ -128,11 +127,8 @@ class Pool:
     def _take(
         self, shelf: Shelf, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> np.ndarray[Any, Any]:
-        returned = self._returned
-        if returned:
-            self._sort(returned)
         try:
-            block = shelf.pop()
+            block = shelf.pop().block
         except IndexError:
             new = self._new_block(shelf)
             if new is None:
@@ -140,15 +136,14 @@ class Pool:
             block = new
         shelf.used = self._clock
         array = np.ndarray(shape, dtype, block, block.offset)
-        # If all blocks together may stay, what comes back can wait until the next request.
-        lease = Lease(array, returned.append if self.bytes < MOST_IDLE // 2 else self._give_back)
+        # If all blocks together may stay, nothing needs to be said of one that comes back.
+        lease = Lease(array, shelf.append if self.bytes < MOST_IDLE // 2 else self._give_back)
         lease.block, block.lease = block, lease
         return array
 
     @property
     def idle_bytes(self) -> int:
         """What is kept for coming requests."""
-        self._sort(self._returned)
         return sum([len(shelf) * shelf.size for shelf in list(self._shelves.values())])
 
     def empty_cache(self) -> None:
@@ -161,21 +156,12 @@ class Pool:
                 self._lock.release()
 
     def _give_back(self, lease: Lease) -> None:
-        self._returned.append(lease)
+        lease.block.shelf.append(lease)
         while self.idle_bytes > MOST_IDLE // 2 and self._lock.acquire(False):
             try:
                 self._shrink(MOST_IDLE // 2)
             finally:
                 self._lock.release()
-
-    def _sort(self, returned: deque[Lease]) -> None:
-        try:
-            while returned:
-                block = returned.popleft().block
-                block.lease = None
-                block.shelf.append(block)
-        except IndexError:
-            pass  # another thread took the last one
 
     def _shelf(self, nbytes: int) -> Shelf:
         """The one for so many bytes."""
@@ -214,7 +200,7 @@ class Pool:
         for shelf in sorted(self._shelves.values(), key=lambda shelf: shelf.used):
             while shelf and excess > 0:
                 try:
-                    del shelf[0]
+                    shelf.pop(0).block.lease = None  # or the two would keep each other
                 except IndexError:
                     break  # another thread took it
                 excess -= shelf.size
