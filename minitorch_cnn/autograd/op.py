@@ -140,6 +140,8 @@ class Op(Node):
     """The outputs' names, by which gradient rules ask for them."""
     differentiable: ClassVar[int] = 1
     """How many of the outputs, counted from the first, carry gradients."""
+    shown: ClassVar[int | None] = None
+    """How many of them the caller gets; the others are for gradient rules alone. If 1, that one."""
     contiguous: ClassVar[bool] = True
     """Whether the kernel needs its inputs contiguous."""
 
@@ -186,13 +188,13 @@ class Op(Node):
         cls,
         *inputs: Any,
         into: Tensor | None = None,
-        given: Attributes | None = None,
+        given: dict[str, Any] | None = None,
         **attrs: Any,
     ) -> Any:
         """Compute; record if any input requires grad.
 
         With `into`, one of the inputs, the result takes its place: its memory and its history. The
-        attributes come by keyword or are all `given`.
+        attributes come by keyword or are all `given`, `Attributes` or those of another call.
         """
         buffers: list[Any] = []
         key: list[Any] = []
@@ -212,7 +214,11 @@ class Op(Node):
             key += map(type, attrs.values())  # 1, 1.0 and True are equal
         elif given is not None:
             attrs = given
-            key.append(given)
+            if type(given) is Attributes:
+                key.append(given)
+            else:
+                key += given.values()
+                key += map(type, given.values())
         known: Any = tuple(key)
         try:
             kind = cls._kinds.get(known)
@@ -231,29 +237,32 @@ class Op(Node):
                 launch(device, "shape.copy", gappy, buffers[i])
         if into is not None:
             return cls._apply_into(into, inputs, attrs, kind, device, buffers, requires_grad)
-        outputs = []
+        recorded = requires_grad and kind.differentiable and recording.enabled
+        shown = None if recorded else cls.shown
+        outputs: list[Any] = []
         for make, made in kind.made:
             if record.recorder is None:
                 buffer = make()
             else:
                 buffer = device.empty(made.shape, made.dtype.numpy)
             buffers.append(buffer)
-            output = wrap(buffer, made.dtype, device)
-            output._form = made
-            outputs.append(output)
+            if shown is None or len(outputs) < shown:
+                output = wrap(buffer, made.dtype, device)
+                output._form = made
+                outputs.append(output)
         for parameter in cls.parameters:
             buffers.append(attrs[parameter])
         if known is None:
             launch(device, cls.kernel, *buffers)
         else:
             launch_kind(kind, device, cls.kernel, buffers)
-        if requires_grad and kind.differentiable and recording.enabled:
+        if recorded:
             node = cls.__new__(cls)
             node._describe(kind, inputs, attrs, device)
             node.saved = node._keep(inputs, outputs)
             for i, t in enumerate(outputs[: cls.differentiable]):
                 t._node, t._index, t._requires_grad = node, i, True
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+        return outputs[0] if len(outputs) == 1 or cls.shown == 1 else tuple(outputs)
 
     @classmethod
     def _require_one_device(cls, inputs: Sequence[Any]) -> None:
@@ -414,10 +423,14 @@ class Op(Node):
         return kept
 
     def _keep_outputs(self, kept: list[Any], outputs: Sequence[Tensor]) -> None:
-        for i in self.plan.outputs:  # not the output itself, which holds this node: memory must not
-            # wait for the garbage collector
+        for i in self.plan.outputs:
             t = outputs[i]
-            kept.append((t._buffer, t._counter, t._counter[0], t.dtype, i))
+            if i < self.differentiable:
+                # Not the output itself, which holds this node: memory must not wait for the garbage
+                # collector.
+                kept.append((t._buffer, t._counter, t._counter[0], t.dtype, i))
+            else:
+                kept.append((t, t._counter, t._counter[0], None, 0))
 
     def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
         if self.saved is None:
@@ -431,7 +444,7 @@ class Op(Node):
             gys = [self.zeros(i) if g is None else g for i, g in enumerate(grads)]
         kept: list[Any] = []
         for entry in self.saved:
-            if type(entry) is tuple and entry[3] is None:  # an input, most likely unchanged
+            if type(entry) is tuple and entry[3] is None:  # a tensor, most likely unchanged
                 t, counter, version, _, _ = entry
                 if t._counter is counter and counter[0] == version:
                     kept.append(t)
@@ -463,17 +476,19 @@ class Op(Node):
         elif counter[0] == version:
             output = wrap(kept, dtype, self.device)
             output._counter = counter
-            if index < self.differentiable:
-                output._node, output._index, output._requires_grad = self, index, True
+            output._node, output._index, output._requires_grad = self, index, True
             return output
         else:
             current = counter[0]
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an "
             f"inplace operation: {self.plan.names[place]}, {type(self).__name__.lower()}'s "
-            f"{'input' if dtype is None else 'output'} of shape {list(kept.shape)}, "
+            f"{self._role(place)} of shape {list(kept.shape)}, "
             f"is at version {current}; expected version {version} instead."
         )
+
+    def _role(self, place: int) -> str:
+        return "output" if self.plan.names[place] in self.results_named else "input"
 
     def release(self) -> None:
         if self.saved:

@@ -90,6 +90,7 @@ class LabelledLoss(Op):
     labels' weights"""
 
     parameters = ("ignore_index", "reduction", "label_smoothing")
+    shown = 1
 
     @property
     def options(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class NllLossGrad(LabelledLoss):
         return size, gy.dtype
 
     def grad_gy(self, g: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        return NllLoss.apply(g, target, weight, **self.options)[0]
+        return NllLoss.apply(g, target, weight, **self.options)
 
 
 class CrossEntropy(LabelledLoss):
@@ -171,7 +172,7 @@ class CrossEntropy(LabelledLoss):
         total: Tensor,
         p: Tensor,
     ) -> Tensor:
-        return CrossEntropyGrad.apply(gy, x, target, weight, total, p, **self.attrs)
+        return CrossEntropyGrad.apply(gy, x, target, weight, total, p, given=self.attrs)
 
 
 class CrossEntropyGrad(LabelledLoss):
@@ -196,7 +197,7 @@ class CrossEntropyGrad(LabelledLoss):
 
     def grad_gy(self, g: Tensor, x: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         along = g - sum(g * softmax(x, 1), 1, keepdim=True)
-        return NllLoss.apply(along, target, weight, **self.options)[0]
+        return NllLoss.apply(along, target, weight, **self.options)
 
     def grad_x(
         self,
@@ -502,7 +503,6 @@ def nll_loss(
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
     """
-    check_reduction(reduction)
     return _labelled(NllLoss, "nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
@@ -520,14 +520,20 @@ def _labelled(
     if type(ignore_index) is not int:
         ignore_index = integer(f"{name}: ignore_index", ignore_index)
     given = _labelling(
-        *(name, form(input), form(target), None if weight is None else form(weight)),
-        *(ignore_index, reduction, float(label_smoothing)),
+        name,
+        input._form or form(input),
+        target._form or form(target),
+        None if weight is None else form(weight),
+        ignore_index,
+        reduction,
+        float(label_smoothing),
     )
-    target = cast(target, dtypes.int64)
+    if target.dtype is not dtypes.int64:
+        target = cast(target, dtypes.int64)
     if input._buffer.ndim > 1:
-        return op.apply(input, target, weight, given=given)[0]
+        return op.apply(input, target, weight, given=given)
     rows = reshape(input, 1, input._buffer.shape[0])
-    y = op.apply(rows, reshape(target, 1), weight, given=given)[0]
+    y = op.apply(rows, reshape(target, 1), weight, given=given)
     return reshape(y, ()) if reduction == "none" else y
 
 
@@ -542,6 +548,7 @@ def _labelling(
     label_smoothing: float,
 ) -> Attributes:
     """The attributes of a loss for labels of what has these forms, if they fit."""
+    _check_smoothed(reduction, label_smoothing)
     shape = input.shape
     if not shape or target.shape != (shape[:1] + shape[2:] if len(shape) > 1 else ()):
         raise ValueError(
@@ -588,17 +595,19 @@ def cross_entropy(
     >>> F.cross_entropy(torch.zeros(1, 10), torch.tensor([3]))
     tensor(2.3026)
     """
-    check_reduction(reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if target.dtype.is_floating_point:
+        _check_smoothed(reduction, label_smoothing)
         dim = 0 if input.ndim == 1 else 1
         logp = log_softmax(input, dim)
         return _soft_cross_entropy(logp, target, weight, reduction, label_smoothing, dim)
-    return _labelled(
-        *(CrossEntropy, "cross_entropy", input, target, weight),
-        *(ignore_index, reduction, label_smoothing),
-    )
+    options = ignore_index, reduction, label_smoothing
+    return _labelled(CrossEntropy, "cross_entropy", input, target, weight, *options)
+
+
+def _check_smoothed(reduction: str, label_smoothing: float) -> None:
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
 
 
 def _soft_cross_entropy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 
 from ..autograd import grad
 from ..autograd.graph import GradMode
-from ..autograd.op import Op, Result
+from ..autograd.op import Attributes, Op, Result
 from ..device import Device, launch
-from ..tensor import Size, Tensor
+from ..tensor import Form, Size, Tensor, form
 from .matmul import require_floating
 from .pool import avg_pool2d
 from .reduce import mean as average
@@ -46,6 +47,7 @@ class RunningNorm(Op):
     kernel = "norm.running_norm"
     parameters = ("eps",)
     results_named = ("y", "invstd")
+    shown = 1
 
     @staticmethod
     def outputs(
@@ -173,33 +175,18 @@ def batch_norm(
 
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
     """
-    if input.ndim < 2:
-        raise RuntimeError(f"batch_norm: expected (n, c) or (n, c, ..), got {list(input.shape)}")
-    channels = input._buffer.shape[1]
-    for name, t in (
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-        ("weight", weight),
-        ("bias", bias),
-    ):
-        if t is not None and t._buffer.shape != (channels,):
-            raise RuntimeError(
-                f"batch_norm: {name} of shape {list(t.shape)} does not fit {channels} channels"
-            )
-    require_floating("batch_norm", input, weight, bias, running_mean, running_var)
+    given = _normalising(
+        input._form or form(input),
+        None if running_mean is None else form(running_mean),
+        None if running_var is None else form(running_var),
+        None if weight is None else form(weight),
+        None if bias is None else form(bias),
+        bool(training),
+        float(eps),
+    )
     if not training:
-        if running_mean is None or running_var is None:
-            raise RuntimeError("batch_norm: out of training it needs running_mean and running_var")
-        y, _ = RunningNorm.apply(input, running_mean, running_var, weight, bias, eps=float(eps))
-        return y
-    if eps <= 0:
-        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
-    count = input.numel() // max(channels, 1)
-    if count <= 1:
-        raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {input.shape}"
-        )
-    y, mean, invstd = BatchNorm.apply(input, weight, bias, eps=float(eps))
+        return RunningNorm.apply(input, running_mean, running_var, weight, bias, given=given)
+    y, mean, invstd = BatchNorm.apply(input, weight, bias, given=given)
     if running_mean is not None and running_var is not None:
         launch(
             input.device,
@@ -210,11 +197,50 @@ def batch_norm(
             running_var._buffer,
             float(momentum),
             float(eps),
-            count,
+            input._buffer.size // input._buffer.shape[1],
         )
         running_mean._bump()
         running_var._bump()
     return y
+
+
+@functools.lru_cache(maxsize=4096)
+def _normalising(
+    input: Form,
+    running_mean: Form | None,
+    running_var: Form | None,
+    weight: Form | None,
+    bias: Form | None,
+    training: bool,
+    eps: float,
+) -> Attributes:
+    """The attributes of a batch normalisation of what has these forms, if they fit."""
+    if len(input.shape) < 2:
+        raise RuntimeError(f"batch_norm: expected (n, c) or (n, c, ..), got {list(input.shape)}")
+    channels = input.shape[1]
+    vectors = {
+        "running_mean": running_mean,
+        "running_var": running_var,
+        "weight": weight,
+        "bias": bias,
+    }
+    for name, t in vectors.items():
+        if t is not None and t.shape != (channels,):
+            raise RuntimeError(
+                f"batch_norm: {name} of shape {list(t.shape)} does not fit {channels} channels"
+            )
+    require_floating("batch_norm", input, weight, bias, running_mean, running_var)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("batch_norm: out of training it needs running_mean and running_var")
+    elif eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    elif math.prod(input.shape) // max(channels, 1) <= 1:
+        raise ValueError(
+            "Expected more than 1 value per channel when training, got input size "
+            f"{Size(input.shape)}"
+        )
+    return Attributes(eps=eps)
 
 
 # ---------------------------------------------------------------------- over other elements
