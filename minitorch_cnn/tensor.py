@@ -64,10 +64,12 @@ class Form:
     """What tensors are but for their values: shape, strides, type and device. Of equal ones there
     is one, so that they are compared with `is`."""
 
-    __slots__ = ("device", "dtype", "shape", "strides")
+    __slots__ = ("device", "dtype", "shape", "size", "strides")
     _known: ClassVar[dict[Any, Form]] = {}
 
     shape: tuple[int, ...]
+    size: Size
+    """The shape, as `Tensor.shape` gives it."""
     strides: tuple[int, ...] | None
     """In bytes; None for contiguous tensors."""
     dtype: DType
@@ -89,6 +91,7 @@ class Form:
                 cls._known.clear()  # an equal one made later is another, which costs time alone
             self = cls()
             self.shape, self.strides, self.dtype, self.device = key
+            self.size = Size(shape)
             self = cls._known.setdefault(key, self)
         return self
 
@@ -158,7 +161,8 @@ class Tensor:
     @property
     def shape(self) -> Size:
         """The size of every dimension."""
-        return Size(self._buffer.shape)
+        known = self._form
+        return Size(self._buffer.shape) if known is None else known.size
 
     @property
     def ndim(self) -> int:

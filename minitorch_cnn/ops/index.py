@@ -257,7 +257,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis, a copy for index tensors and masks."""
     plain = type(index) is slice and index.step is None and self._buffer.ndim
     if plain and type(index.start) in _BOUNDS and type(index.stop) in _BOUNDS:
-        return Slice.apply(self, index=(index, Ellipsis))
+        return Slice.apply(self, index=(index,))
     part, tensors = sliced(self, index)
     return take_at(part, tensors) if tensors else part
 

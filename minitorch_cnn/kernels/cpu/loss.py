@@ -199,11 +199,11 @@ def _cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, labe
     """The body of cross_entropy; IndexError for a label that is neither a class nor ignored"""
     classes, size = x.shape[1:]
     check_labels(target, classes, ignore_index)
-    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
-    scales, losses = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
+    narrow, wide = np.empty((2, _lines_of(x)), x.dtype), np.empty((2, _lines_of(x)))
+    tops, totals, losses = narrow[0], wide[0], wide[1]
     for task in prange(_tasks(x)):
         _exponentials(x, p, task, tops, totals)
-        _normalise(p, task, totals, scales)
+        _normalise(p, task, totals, narrow[1])
         o, a, b = _block(x, task)
         for k in range(a, b):
             n, i, line = (k, 0, k) if size == 1 else (o, k, o * size + k)
