@@ -39,6 +39,7 @@ __all__ = [
     "allocating",
     "capture",
     "captured",
+    "compiled_for",
     "driver",
     "exact",
     "inner",
@@ -172,7 +173,9 @@ class Kernel:
         """What calls come to whose arrays have the shapes of these."""
         given = self._flat(args) if self.flat else args
         spreads = self._spreads(given)
-        run = self._on_threads(given) if spreads else self.serial
+        run: Any = self._on_threads(given) if spreads else self.serial
+        if hasattr(run, "overloads"):  # to find out types again takes as long as a small kernel
+            run = compiled_for(run, given).entry_point
         arrays = [a for a in args if type(a) is ndarray]  # which come before the options
         if self.flat and any([a.ndim != 1 for a in arrays]):
             return _raveling(run, len(arrays), len(args) - len(arrays), spreads)
@@ -210,6 +213,13 @@ def _raveling(
     if arrays == 2:
         return lambda x, y: run(_ravel(x), _ravel(y))
     return lambda *given: run(*map(_ravel, given))
+
+
+def compiled_for(function: Any, args: Sequence[Any]) -> Any:
+    """What Numba compiles of a function for arguments of these types."""
+    signature = tuple([numba.typeof(a) for a in args])
+    function.compile(signature)
+    return function.overloads[signature]
 
 
 def threads_for(work: int) -> int:

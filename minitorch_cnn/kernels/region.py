@@ -17,9 +17,9 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import COMPILED, PRANGE_ONLY, KernelCache
+from .jit import COMPILED, PRANGE_ONLY, KernelCache, compiled_for
 
-__all__ = ["TASK", "WORD", "address_of", "compiled_for", "region"]
+__all__ = ["TASK", "WORD", "address_of", "region"]
 
 # What runs on a thread is at last a function of (thread, threads, block), three words, of which the
 # last is an address of what it needs. So one loop over threads does for all.
@@ -29,13 +29,6 @@ TASK = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
 OPENMP = "GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"
 PREFIX = "minitorch_cnn."
 """Of these names in compiled code: a process may have several such libraries."""
-
-
-def compiled_for(function: Any, args: tuple[Any, ...]) -> Any:
-    """What Numba compiles of a function for arguments of these types."""
-    signature = tuple([numba.typeof(a) for a in args])
-    function.compile(signature)
-    return function.overloads[signature]
 
 
 def address_of(overload: Any) -> int:

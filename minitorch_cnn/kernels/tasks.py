@@ -19,8 +19,8 @@ from numba.extending import intrinsic
 
 from . import drivers
 from .drivers import Call
-from .jit import COMPILED, KernelCache, run_on_threads
-from .region import TASK, WORD, address_of, compiled_for, region
+from .jit import COMPILED, KernelCache, compiled_for, run_on_threads
+from .region import TASK, WORD, address_of, region
 
 __all__ = ["PART", "TaskKernel", "compile_call", "first_of", "on_parts", "task_kernel"]
 

@@ -19,8 +19,8 @@ from numba import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
-from ..jit import Call, capture, run_on_threads
-from ..region import WORD, address_of, compiled_for
+from ..jit import Call, capture, compiled_for, run_on_threads
+from ..region import WORD, address_of
 from ..tasks import first_of
 from ..workspace import separate_workspaces
 from .team import SHARE, STATUS, TABLE, Team
