@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn.device import launch
+from minitorch_cnn.kernels.cpu import reduce
 from minitorch_cnn.kernels.cpu.elementwise import LARGE
 from minitorch_cnn.utils.data import SampleStreams
 from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
@@ -234,6 +235,9 @@ def reductions():
             x = leaf((3, n, 5), dtype)
             for dims in (0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)):
                 backward(x.sum(dims))
+        # Rows, and columns, so long that they are added up in pieces.
+        backward(leaf((2, reduce.PIECE + 3), dtype).mean(1))
+        backward(leaf((2 * reduce.MANY + 1, reduce.LARGE // reduce.MANY), dtype).mean(0))
 
 
 def random_numbers():

@@ -10,9 +10,11 @@ from numba import njit
 from minitorch_cnn.kernels.cpu import processor, tiles
 from minitorch_cnn.kernels.cpu.simd import (
     add_neighbours,
+    add_to,
     broadcast,
     copy_few,
     entry,
+    filled,
     lanes,
     load,
     parted,
@@ -24,6 +26,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     store_interleaved,
     store_threes,
     sum_of_lanes,
+    sums_of_rows,
     transpose,
     zeros,
 )
@@ -346,6 +349,30 @@ def test_vectors_compute_their_formulas(dtype):
 @njit
 def threes(x, step, y):
     store_threes(x, 1, step, y, 2)
+
+
+@njit
+def sums(x, y, totals, sizes):
+    for k in range(sizes.size):
+        store(sums_of_rows(x, 1, sizes[k]), y[k], 0)
+    store(filled(x, 3.0) / 4, y[sizes.size], 0)
+    add_to(load(x, 0), totals, 1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sums_of_rows_and_in_float64(dtype):
+    vector = vector_of(dtype)
+    sizes = np.array([0, 1, vector - 1, vector, 3 * vector + 1])
+    x = numbers(dtype, 1 + vector * int(sizes[-1]))
+    y, totals = np.full((sizes.size + 1, vector), 7, dtype), numbers(np.float64, vector + 2)
+    expected = totals.copy()
+    expected[1:-1] += x[:vector]
+    sums(x, y, totals, sizes)
+    for size, row in zip(sizes.tolist(), y):
+        some = x[1 : 1 + vector * size].reshape(vector, size)
+        np.testing.assert_array_equal(row, some.sum(1))
+    np.testing.assert_array_equal(y[-1], 0.75)
+    np.testing.assert_array_equal(totals, expected)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -15,7 +15,7 @@ from . import return_types
 from .compare import isnan, maximum, minimum, where
 from .index import TakeAlong
 from .operands import cast, floating, numpy_names
-from .shape import Expand, cat, dimension, dimensions, dimensions_of, reshape
+from .shape import cat, dimension, dimensions, dimensions_of, reshape
 
 Dim = int | Sequence[int] | None
 
@@ -50,6 +50,7 @@ class Sum(Reduction):
     kernel = "reduce.sum"
     parameters = ("dims", "divisor")
     contiguous = True
+    attrs: Attributes
 
     @classmethod
     def outputs(cls, x: Tensor, *, dims: tuple[int, ...], keepdim: bool, **rest: Any) -> Result:
@@ -57,11 +58,22 @@ class Sum(Reduction):
         return _reduced(x._buffer.shape, dims, keepdim), dtype
 
     def grad_x(self, gy: Tensor) -> Tensor:
-        divisor, shape, dims = self.attrs["divisor"], self.shapes[0], self.attrs["dims"]
-        g = gy if divisor == 1 else gy / divisor
-        if dims != tuple(range(len(dims))):  # in front they need not be there
-            g = self.widen(g)
-        return g if g._buffer.shape == shape else Expand.apply(g, size=shape)
+        return SumGrad.apply(gy, given=self.attrs)
+
+
+class SumGrad(Op):
+    """gx = gy / divisor at every place along dims: the adjoint of Sum, whose attributes it takes"""
+
+    kernel = "reduce.sum_grad"
+    parameters = Sum.parameters
+    attrs: Attributes
+
+    @staticmethod
+    def outputs(gy: Tensor, *, size: tuple[int, ...], **rest: Any) -> Result:
+        return size, gy.dtype
+
+    def grad_gy(self, g: Tensor) -> Tensor:
+        return Sum.apply(g, given=self.attrs)
 
 
 class Amax(Reduction):
@@ -173,20 +185,22 @@ def sum(
 ) -> Tensor:
     """The sum over dimensions, over all if none is given; of integers it is int64.
 
-    Totals run in float64, in an order that depends on the shape alone.
+    Of floats, sums of short stretches are in their type, the totals of these in float64, in an
+    order that depends on the shape alone.
     """
     if dtype is not None:
         input = cast(input, as_dtype(dtype))
     dim = tuple(dim) if isinstance(dim, list) else dim
-    return Sum.apply(input, given=_summing(form(input), dim, keepdim, False))
+    return Sum.apply(input, given=_summing(form(input), dim, keepdim, 1))
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _summing(form: Form, dim: Dim, keepdim: bool, mean: bool) -> Attributes:
-    """Attributes of a sum, or of a mean."""
-    dims = dimensions_of(len(form.shape), dim)
-    divisor = math.prod([form.shape[d] for d in dims]) if mean else 1
-    return Attributes(dims=dims, keepdim=keepdim, divisor=divisor)
+def _summing(form: Form, dim: Dim, keepdim: bool, divisor: int | float | None) -> Attributes:
+    """Attributes of a sum; without a divisor, of a mean."""
+    dims, size = dimensions_of(len(form.shape), dim), form.shape
+    if divisor is None:
+        divisor = math.prod([size[d] for d in dims])
+    return Attributes(dims=dims, keepdim=keepdim, divisor=divisor, size=size)
 
 
 @method("mean")
@@ -200,7 +214,7 @@ def mean(
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"mean(): the input must be floating point, not {input.dtype}")
     dim = tuple(dim) if isinstance(dim, list) else dim
-    return Sum.apply(input, given=_summing(form(input), dim, keepdim, True))
+    return Sum.apply(input, given=_summing(form(input), dim, keepdim, None))
 
 
 def _count(input: Tensor, dim: Dim) -> int:
@@ -229,7 +243,8 @@ def var(
     squares = centred * centred
     if freedom == 0:
         return sum(squares, dim, keepdim) / 0.0
-    return _apply(Sum, squares, dim, keepdim, divisor=freedom)
+    dim = tuple(dim) if isinstance(dim, list) else dim
+    return Sum.apply(squares, given=_summing(form(squares), dim, keepdim, freedom))
 
 
 @method("std")

@@ -377,6 +377,7 @@ IN_PLACE: dict[str, tuple[tuple[int, ...], int]] = {
     "activation.relu": ((0,), 1),
     "activation.relu_grad": ((0,), 2),
     "elementwise.add": ((0, 1), 2),
+    "elementwise.mul": ((0, 1), 2),
 }
 """Of kernels that may write over what they read: the places of that, and of the result."""
 

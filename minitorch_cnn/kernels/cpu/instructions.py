@@ -95,6 +95,11 @@ def shuffle(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, mask)
 
 
+def parted(builder, low, high):
+    """Two vectors: the elements at even places of two of them, and those at odd ones."""
+    return [shuffle(builder, low, high, range(n, 2 * low.type.count, 2)) for n in (0, 1)]
+
+
 def multiply_add(builder, a, b, c):
     """a b + c, in one instruction and with one rounding where the processor has it."""
     name = f"llvm.fmuladd.v{a.type.count}f{8 * size(a.type)}"

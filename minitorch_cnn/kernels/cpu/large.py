@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inner, kernel, prange
+from ..jit import kernel, prange
 from .arrays import groups_of, in_step
-
-PIECE = 16384
-"""Elements of a task."""
+from .spread import spread
 
 
 def _traffic(*arrays):
@@ -49,7 +47,7 @@ def copied(x: Any, y: Any) -> bool:
     if plan is None:
         return False
     part, *sizes = plan
-    _spread(x[part].reshape(-1), y.reshape(-1), *sizes)
+    spread(x[part].reshape(-1), y.reshape(-1), *sizes, 1.0)
     return True
 
 
@@ -78,30 +76,3 @@ def _copy(x, y):
     """y = x"""
     for i in prange(y.size):
         y[i] = x[i]
-
-
-@kernel(work=lambda x, y, repeats, columns, inner: 8 * y.size)
-def _spread(x, y, repeats, columns, inner):
-    """y[i,k,j,l] = x[i,j] for k < repeats, j < columns, l < inner; both in one row"""
-    for task in prange((y.size + PIECE - 1) // PIECE):
-        first = np.int64(task) * PIECE
-        spread_piece(x, y, first, min(first + PIECE, y.size), repeats, columns, inner)
-
-
-@inner
-def spread_piece(x, y, first, last, repeats, columns, inner):
-    """_spread for the elements from first to last"""
-    length = inner if inner > 1 else columns
-    while first < last:
-        row = first // length
-        stop = min((row + 1) * length, last)
-        out = y[first:stop]
-        if inner > 1:
-            value = x[row // (repeats * columns) * columns + row % columns]
-            for j in range(out.size):
-                out[j] = value
-        else:
-            source = x[row // repeats * columns + first - row * columns :]
-            for j in range(out.size):
-                out[j] = source[j]
-        first = stop

@@ -14,11 +14,10 @@ from ..workspace import shaped_workspace, workspace
 from .pool_average import average_windows, average_windows_grad, side_by_side
 from .pool_pairs import max_pool_pairs
 from .processor import VECTOR_BYTES
-from .reduce import sum
+from .reduce import sum, sum_grad
 from .simd import lanes
 from .windows import largest_of_every_second, largest_side_by_side
 
-BLOCK = 16384  # elements of a task
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
 
 
@@ -350,27 +349,9 @@ def _adaptive_avg_pool2d(x, y):
 def adaptive_avg_pool2d_grad(gy, gx):
     """gx[n,c,r,s] = sum of gy[n,c,i,j] / (window's size) over the windows that hold r, s"""
     if gy.shape[2:] == (1, 1):
-        _mean_grad(gy.reshape(-1), gx.reshape(gy.size, gx.shape[2] * gx.shape[3]))
+        sum_grad(gy, gx, (2, 3), gx.shape[2] * gx.shape[3])
     else:
         _adaptive_avg_pool2d_grad(gy, gx)
-
-
-@kernel(work=lambda gy, gx: 4 * gx.size)
-def _mean_grad(gy, gx):
-    """gx[i,j] = gy[i] / n for j < n"""
-    some = max(BLOCK // max(gx.shape[1], 1), 1)
-    for task in prange((gy.size + some - 1) // some):
-        first = np.int64(task) * some
-        fill_rows(gy, gx, first, min(first + some, gy.size))
-
-
-@inner
-def fill_rows(gy, gx, first, last):
-    """_mean_grad for first <= i < last"""
-    for i in range(first, last):
-        row, value = gx[i], gx.dtype.type(gy[i] / gx.shape[1])
-        for j in range(row.size):
-            row[j] = value
 
 
 @kernel(work=lambda gy, gx: gx.size)

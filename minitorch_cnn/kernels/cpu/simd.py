@@ -183,6 +183,56 @@ def sum_of_lanes(typingctx, vector):
 
 
 @intrinsic
+def sums_of_rows(typingctx, x, i, size):
+    """The vector of sum_q x[i + k size + q] over q < size, for k < lanes, in x's type"""
+
+    def codegen(context, builder, signature, args):
+        kind = emit.kind(x.dtype)
+        vector = emit.INDEX(kind.count)
+        first = emit.element(context, builder, x, args[0], i, args[1])
+        length = emit.index(context, builder, size, args[2])
+        starts = [
+            builder.gep(first, [builder.mul(length, emit.INDEX(k))]) for k in range(kind.count)
+        ]
+        nothing = ir.Constant(kind, [0.0] * kind.count)
+        sums = [cgutils.alloca_once_value(builder, nothing) for _ in starts]  # in registers
+        whole = builder.sdiv(length, vector)
+        with cgutils.for_range(builder, whole) as loop:
+            at = builder.mul(loop.index, vector)
+            for start, place in zip(starts, sums):
+                more = emit.load(builder, kind, builder.gep(start, [at]))
+                builder.store(builder.fadd(builder.load(place), more), place)
+        at = builder.mul(whole, vector)
+        rest = builder.sub(length, at)
+        with builder.if_then(builder.icmp_signed("!=", rest, emit.INDEX(0))):
+            mask = emit.mask(builder, kind, emit.INDEX(0), rest)
+            for start, place in zip(starts, sums):
+                more = emit.load_masked(builder, kind, builder.gep(start, [at]), mask)
+                builder.store(builder.fadd(builder.load(place), more), place)
+        rows = [builder.load(place) for place in sums]
+        while len(rows) > 1:  # of two rows, the sums of neighbours make one
+            pairs = zip(rows[::2], rows[1::2])
+            rows = [builder.fadd(*emit.parted(builder, low, high)) for low, high in pairs]
+        return rows[0]
+
+    return Vector(x.dtype)(x, i, size), codegen
+
+
+@intrinsic
+def add_to(typingctx, vector, totals, i):
+    """totals[i + q] += vector[q], in float64"""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.VectorType(ir.DoubleType(), args[0].type.count)
+        value = args[0] if emit.size(args[0].type) == 8 else builder.fpext(args[0], kind)
+        place = emit.element(context, builder, totals, args[1], i, args[2])
+        emit.store(builder, builder.fadd(emit.load(builder, kind, place), value), place)
+        return context.get_dummy_value()
+
+    return types.void(vector, totals, i), codegen
+
+
+@intrinsic
 def store(typingctx, vector, y, i):
     """y[i :] = the vector"""
 
@@ -266,6 +316,17 @@ def broadcast(typingctx, x, i):
 
 
 @intrinsic
+def filled(typingctx, x, value):
+    """A vector of x's type of one value"""
+
+    def codegen(context, builder, signature, args):
+        scalar = context.cast(builder, args[1], value, x.dtype)
+        return emit.filled(builder, emit.kind(x.dtype), scalar)
+
+    return Vector(x.dtype)(x, value), codegen
+
+
+@intrinsic
 def store_interleaved(typingctx, even, odd, y, i):
     """y[i + 2k] = even[k], y[i + 2k + 1] = odd[k]"""
 
@@ -310,8 +371,7 @@ def parted(typingctx, a, b):
     """Two vectors: the elements at even places of a and, behind them, b, and those at odd ones"""
 
     def codegen(context, builder, signature, args):
-        low, high = args
-        parts = [emit.shuffle(builder, low, high, range(n, 2 * low.type.count, 2)) for n in (0, 1)]
+        parts = emit.parted(builder, *args)
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.UniTuple(a, 2)(a, b), codegen
@@ -326,8 +386,7 @@ def add_neighbours(typingctx, x, i):
         first = emit.element(context, builder, x, args[0], i, args[1])
         low = emit.load(builder, kind, first)
         high = emit.load(builder, kind, builder.gep(first, [emit.INDEX(kind.count)]))
-        even, odd = [emit.shuffle(builder, low, high, range(n, 2 * kind.count, 2)) for n in (0, 1)]
-        return builder.fadd(even, odd)
+        return builder.fadd(*emit.parted(builder, low, high))
 
     return Vector(x.dtype)(x, i), codegen
 
@@ -356,6 +415,15 @@ def _vector_scale(typingctx, vector, factor):
     return vector(vector, factor), codegen
 
 
+@intrinsic
+def _vector_divide(typingctx, vector, divisor):
+    def codegen(context, builder, signature, args):
+        scalar = context.cast(builder, args[1], divisor, vector.dtype)
+        return builder.fdiv(args[0], emit.filled(builder, args[0].type, scalar))
+
+    return vector(vector, divisor), codegen
+
+
 @overload(operator.add)
 def _add(a, b):
     if isinstance(a, Vector) and isinstance(b, Vector):
@@ -374,4 +442,11 @@ def _sub(a, b):
 def _mul(a, b):
     if isinstance(a, Vector) and isinstance(b, (types.Float, types.Integer)):
         return lambda a, b: _vector_scale(a, b)
+    return None
+
+
+@overload(operator.truediv)
+def _truediv(a, b):
+    if isinstance(a, Vector) and isinstance(b, (types.Float, types.Integer)):
+        return lambda a, b: _vector_divide(a, b)
     return None

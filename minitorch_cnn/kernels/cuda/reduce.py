@@ -209,6 +209,12 @@ def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
         run("scaled", y, y, constants=(divisor,))
 
 
+def sum_grad(gy: Any, gx: Any, dims: tuple[int, ...], divisor: float) -> None:
+    """gx = gy / divisor at every place along dims"""
+    shape = tuple([1 if d in dims else n for d, n in enumerate(gx.shape)])
+    run("scaled", gy.reshape(shape), gx, constants=(divisor,))
+
+
 def amax(x: Any, y: Any, dims: tuple[int, ...]) -> None:
     """y = the largest of x over dims"""
     reduce("amax", x, y, dims)
