@@ -52,13 +52,22 @@ def _has_openmp() -> bool:
     try:
         from numba.np.ufunc import omppool  # type: ignore[attr-defined]
 
-        library = ctypes.CDLL(omppool.__file__)  # and with it those that it is linked to
-        for name in OPENMP:
-            address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-            llvm.add_symbol(PREFIX + name, address)
-    except (ImportError, OSError, AttributeError):
+        # As what it calls is found: in what is open to all, such as PyTorch's, or else in what it
+        # is linked to. Of two such libraries each would have threads of its own.
+        addresses = _openmp(None) or _openmp(omppool.__file__)
+    except (ImportError, OSError, TypeError):
         return False
-    return True
+    for name, address in zip(OPENMP, addresses):
+        llvm.add_symbol(PREFIX + name, address)
+    return bool(addresses)
+
+
+def _openmp(library: str | None) -> list[int]:
+    """Where OpenMP's functions lie, if a library has them all."""
+    handle = ctypes.CDLL(library)
+    if not all([hasattr(handle, name) for name in OPENMP]):
+        return []
+    return [ctypes.cast(getattr(handle, name), ctypes.c_void_p).value or 0 for name in OPENMP]
 
 
 _intrinsic: Any = intrinsic  # as it is called: without the typing context
