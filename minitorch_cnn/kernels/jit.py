@@ -143,19 +143,19 @@ class Kernel:
         given: Sequence[Any] = args
         if self.flat:
             given = self._flat(args)
-        if self._spreads(given):
-            run_on_threads(self._on_threads(given), *given)
-        else:
+        if not self._spreads(given):
             self.serial(*given)
+        elif self._in_parts(given):
+            self._on_parts(given)(*given)
+        else:
+            run_on_threads(self.parallel, *given)
 
     def _spreads(self, given: Sequence[Any]) -> bool:
         work = self.work
         return work is not None and not threads.forked and work(*given) >= PARALLEL_WORK
 
-    def _on_threads(self, given: Sequence[Any]) -> Callable[..., None]:
-        """What spreads calls with arguments of these types over threads."""
-        if not self._in_parts(given):
-            return self.parallel
+    def _on_parts(self, given: Sequence[Any]) -> Callable[..., None]:
+        """What has each thread work on its part of arrays of these types."""
         count = threads.get_num_threads()
         key = count, *[a.dtype if type(a) is ndarray else type(a) for a in given]
         run = self._by_parts.get(key)
@@ -173,13 +173,18 @@ class Kernel:
         """What calls come to whose arrays have the shapes of these."""
         given = self._flat(args) if self.flat else args
         spreads = self._spreads(given)
-        run: Any = self._on_threads(given) if spreads else self.serial
-        if hasattr(run, "overloads"):  # to find out types again takes as long as a small kernel
-            run = compiled_for(run, given).entry_point
-        arrays = [a for a in args if type(a) is ndarray]  # which come before the options
-        if self.flat and any([a.ndim != 1 for a in arrays]):
-            return _raveling(run, len(arrays), len(args) - len(arrays), spreads)
-        return functools.partial(run_on_threads, run) if spreads else run
+        if spreads and self._in_parts(given):
+            return self._on_parts(given)
+        # To find out types again takes as long as a small kernel.
+        run: Any = compiled_for(self.parallel if spreads else self.serial, given).entry_point
+        if spreads:
+            run = functools.partial(run_on_threads, run)
+        if not self.flat or all([type(a) is not ndarray or a.ndim == 1 for a in args]):
+            return run
+        arrays = len([a for a in args if type(a) is ndarray])  # which come before the options
+        if arrays == len(args) == 2:  # in fewer steps: each takes its part of a small kernel's time
+            return lambda x, y: run(_ravel(x), _ravel(y))
+        return lambda *given: run(*map(_ravel, given[:arrays]), *given[arrays:])
 
     def call(self, *args: Any) -> Call:
         """The call that it comes to in a chain."""
@@ -199,22 +204,6 @@ class Kernel:
         return given
 
 
-def _raveling(
-    run: Callable[..., None], arrays: int, options: int, spreads: bool
-) -> Callable[..., None]:
-    """A function of so many arrays and options that runs something on the arrays as one row each,
-    in as few calls as can be: each takes a part of the time of a small kernel."""
-    if spreads:
-        if options:
-            return lambda *given: run_on_threads(run, *map(_ravel, given[:arrays]), *given[arrays:])
-        return lambda *given: run_on_threads(run, *map(_ravel, given))
-    if options:
-        return lambda *given: run(*map(_ravel, given[:arrays]), *given[arrays:])
-    if arrays == 2:
-        return lambda x, y: run(_ravel(x), _ravel(y))
-    return lambda *given: run(*map(_ravel, given))
-
-
 def compiled_for(function: Any, args: Sequence[Any]) -> Any:
     """What Numba compiles of a function for arguments of these types."""
     signature = tuple([numba.typeof(a) for a in args])
@@ -231,14 +220,14 @@ def threads_for(work: int) -> int:
 
 # Held by the call that has the threads. Two at once would share the processors badly; and Numba's
 # own threads, which it takes where there is neither OpenMP nor TBB, then end the process.
-_team = threading.RLock()
+team = threading.RLock()
 
 _here = threading.local()
 
 
 def run_on_threads(compiled: Any, *args: Any) -> Any:
     """Call what spreads over threads, once nobody else has them."""
-    with _team:
+    with team:
         if threads.chosen is not None:
             _limit_threads()
         return compiled(*args)

@@ -16,10 +16,11 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy import ndarray
 
 from . import drivers
 from .drivers import Call
-from .jit import COMPILED, KernelCache, compiled_for, run_on_threads
+from .jit import COMPILED, KernelCache, compiled_for, run_on_threads, team
 from .region import TASK, WORD, address_of, region
 
 __all__ = ["PART", "TaskKernel", "compile_call", "first_of", "on_parts", "task_kernel"]
@@ -65,10 +66,28 @@ task_kernel = TaskKernel
 
 
 def on_parts(compiled: Any, threads: int, args: Sequence[Any]) -> Callable[..., None]:
-    """A function of arguments like these, which start with arrays of one dimension and one size,
-    that has each thread call compiled code with its parts of the arrays."""
-    address = address_of(compiled_for(compiled, tuple(args)))
-    return functools.partial(_call_on_parts, region(), address, threads)
+    """A function of arguments like these, which start with arrays of one size and no gaps, that has
+    each thread call compiled code with its part of the arrays, as one row each."""
+    at, address = region(), address_of(compiled_for(compiled, args))
+    arrays, ravel = len([a for a in args if type(a) is ndarray]), ndarray.ravel
+    run = compiled_for(_call_on_parts, (at, address, threads, tuple(args))).entry_point
+
+    # Most have two or three arrays alone: what is said of any number takes longer.
+    def two(x: Any, y: Any) -> None:
+        with team:
+            run(at, address, threads, (ravel(x), ravel(y)))
+
+    def three(a: Any, b: Any, y: Any) -> None:
+        with team:
+            run(at, address, threads, (ravel(a), ravel(b), ravel(y)))
+
+    def many(*given: Any) -> None:
+        with team:
+            run(at, address, threads, (*map(ravel, given[:arrays]), *given[arrays:]))
+
+    if arrays == len(args) == 2:
+        return two
+    return three if arrays == len(args) == 3 else many
 
 
 def compile_call(call: Call) -> None:
@@ -171,7 +190,7 @@ def _start(loop, address, threads, *args):
     _run(loop, address, threads, args)
 
 
-def _start_parts(loop, address, threads, *args):
+def _start_parts(loop, address, threads, args):
     _run_parts(loop, address, threads, args)
 
 

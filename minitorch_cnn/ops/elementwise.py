@@ -252,7 +252,7 @@ def _is_truth(value: Any) -> bool:
 method("add")(add)
 method("sub")(sub)
 add_, sub_ = in_place(add, "add_"), in_place(sub, "sub_")
-bind_operator("add", add, add_)
+bind_operator("add", add, add_, Add)
 bind_operator("sub", sub, sub_)
 mul, mul_ = binary(Mul, "mul", "mul")
 true_divide, _ = binary(Div, "true_divide", to_float=True)

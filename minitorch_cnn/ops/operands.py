@@ -350,16 +350,21 @@ def binary(
     function = function_of(op, name, to_float=to_float, numbers=numbers)
     write = in_place(function, f"{name}_")
     if operator:
-        bind_operator(operator, function, write)
+        bind_operator(operator, function, write, None if to_float else op)
     return function, write
 
 
-def bind_operator(name: str, function: Function, written: Function | None = None) -> None:
-    """Bind a function of two operands to Tensor's operator, from both sides and in place."""
+def bind_operator(
+    name: str, function: Function, written: Function | None = None, op: type[Op] | None = None
+) -> None:
+    """Bind a function of two operands to Tensor's operator, from both sides and in place. Of two
+    tensors of one type it comes to an op, if that is given."""
 
     known = (Tensor, bool, int, float, np.ndarray, np.generic)
 
     def left(self: Tensor, other: Any) -> Tensor:
+        if op is not None and isinstance(other, Tensor) and other.dtype is self.dtype:
+            return op.apply(self, other)
         return function(self, other) if isinstance(other, known) else NotImplemented
 
     def right(self: Tensor, other: Any) -> Tensor:
