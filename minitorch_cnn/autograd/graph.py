@@ -19,9 +19,9 @@ from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from .. import record
-from ..device import Device, cpu, launch
+from ..device import Device, cpu, launch, launch_kind
 from ..dtypes import DType, float32
-from ..tensor import Tensor, method, wrap
+from ..tensor import Tensor, form, method, wrap
 
 __all__ = [
     "GradMode",
@@ -370,8 +370,9 @@ def _accumulate(leaf: Tensor, holder: list[Tensor], create_graph: bool) -> None:
     ):
         leaf._grad = g  # nobody else can see it: it need not be copied
     else:
-        copy = g.device.empty(g._buffer.shape, g.dtype.numpy)
-        launch(g.device, "shape.copy", g._buffer, copy)
+        held = form(g)
+        copy = g.device.empty(held.shape, g.dtype.numpy)
+        launch_kind(("shape.copy", held), g.device, "shape.copy", (g._buffer, copy))
         leaf._grad = wrap(copy, g.dtype, g.device)
     if leaf._hooks is not None and leaf._node is None:
         for hook in list(leaf._hooks.after.values()):

@@ -11,7 +11,7 @@ import numpy as np
 from ..drivers import driver, repeating_driver
 from ..jit import inner, kernel, threads_for
 from ..tasks import task_kernel
-from .norm_rows import products_of_row, scale_row, slopes_of_row
+from .norm_rows import products_of_row, scale_row, slopes_of_row, times_row
 from .norm_sums import (
     by_channel,
     cut_into_tasks,
@@ -87,12 +87,10 @@ def batch_norm_grad(
     else:
         gy, x, gx = gy.reshape(shape), x.reshape(shape), gx.reshape(shape)
         threads, sums, cut = threads_for(4 * x.size), *cut_into_tasks(*shape)
-        _products(threads, gy, x, mean, sums, *cut)
+        _products(threads, gy, x, weight, mean, invstd, sums, gx, *cut, training)
         factors_of_gradient(weight, invstd, gweight, gbias, sums, batch * size)
         if training:
             _through_statistics(threads, gy, x, mean, sums, gx)
-        else:
-            _scaled(threads, gy, sums, gx, *cut)
 
 
 @task_kernel
@@ -161,10 +159,12 @@ def _running(var, weight, bias, invstd, factors, eps):
 
 
 @task_kernel
-def _products(thread, threads, gy, x, mean, sums, length, width):
-    """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean)"""
+def _products(thread, threads, gy, x, weight, mean, invstd, sums, gx, length, width, training):
+    """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean); and out of training
+    gx = gy weight invstd"""
     channels, size, xs, grads = x.shape[1], x.shape[2], x.reshape(-1), gy.reshape(-1)
-    blocks, nothing = -(-channels // width), zeros(x)
+    blocks, nothing, outs = -(-channels // width), zeros(x), gx.reshape(-1)
+    number = np.empty(1, x.dtype)
     tasks = sums.shape[0] * blocks
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
         piece, first = task // blocks, task % blocks * width
@@ -179,6 +179,9 @@ def _products(thread, threads, gy, x, mean, sums, length, width):
                 )
                 here[0, c] += total
                 here[1, c] += product
+                if not training:
+                    number[0] = np.float64(invstd[c]) * (weight[c] if weight.size else 1)
+                    times_row(grads, at, size, broadcast(number, 0), outs)
 
 
 @task_kernel
@@ -196,22 +199,6 @@ def _through_statistics(thread, threads, gy, x, mean, factors, gx):
             grads, at, xs, at, size, broadcast(mean, c), nothing, nothing, False,
             rate, fall, level, outs,
         )  # fmt: skip
-
-
-@task_kernel
-def _scaled(thread, threads, gy, factors, gx, length, width):
-    """gx = gy scale, which is factors[0,0]"""
-    channels = gy.shape[1]
-    blocks = -(-channels // width)
-    tasks = -(-gy.shape[0] // length) * blocks
-    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
-        piece, first = task // blocks, task % blocks * width
-        grads, outs = gy[piece * length : (piece + 1) * length], gx[piece * length :]
-        for n in range(grads.shape[0]):
-            for c in range(first, min(first + width, channels)):
-                grad, out, scale = grads[n, c], outs[n, c], gx.dtype.type(factors[0, 0, c])
-                for s in range(grad.size):
-                    out[s] = grad[s] * scale
 
 
 @kernel()

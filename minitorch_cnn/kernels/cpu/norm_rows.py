@@ -59,6 +59,18 @@ def scale_row(x, i, size, mean, scale, shift, relu, y, j):
 
 
 @inner
+def times_row(gy, i, size, scale, gx):
+    """gx[i + s] = gy[i + s] scale over s < size; the scale is a vector"""
+    vector, nothing = lanes(gy), zeros(gy)
+    whole = size - size % vector
+    for s in range(0, whole, vector):
+        store(fused(load(gy, i + s), scale, nothing), gx, i + s)
+    if whole < size:
+        rest = load_inside(gy, i + whole, 0, size - whole)
+        store_first(fused(rest, scale, nothing), gx, i + whole, size - whole)
+
+
+@inner
 def add_to_scaled_row(x, i, size, mean, scale, shift, other, y):
     """y[i + s] = max((x[i + s] - mean) scale + shift + other[i + s], 0) over s < size"""
     vector = lanes(x)
