@@ -17,6 +17,7 @@ from ctypes import addressof, c_char
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .kernels.workspace import free_workspaces
 
@@ -135,7 +136,7 @@ class Pool:
                 return np.empty(shape, dtype)
             block = new
         shelf.used = self._clock
-        array = np.ndarray(shape, dtype, block, block.offset)
+        array = ndarray(shape, dtype, block, block.offset)
         # If all blocks together may stay, nothing needs to be said of one that comes back.
         lease = Lease(array, shelf.append if self.bytes < MOST_IDLE // 2 else self._give_back)
         lease.block, block.lease = block, lease

@@ -514,7 +514,7 @@ class View(Op):
         out = wrap(cls.view(x._buffer, **attrs), x.dtype, x.device)
         out._counter, out._current, out._origin = x._counter, x._counter[0], (x, cls, attrs)
         if not recording.enabled:  # it stays without history
-            out._origin = (x, None, x._root()._node)
+            out._origin = (x, None, x._node if x._origin is None else x._root()._node)
         elif requires_grad:
             cls.record(inputs, attrs, (out,))
         return out

@@ -100,6 +100,10 @@ class CrossEntropyLoss(_Loss):
             label_smoothing=label_smoothing,
         )
 
+    # By place, which takes less time than by name.
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        return F.cross_entropy(input, target, *self._values(*self._options).values())
+
 
 class NLLLoss(_Loss):
     """-input[target], for an input of log-probabilities; otherwise as `CrossEntropyLoss`.
