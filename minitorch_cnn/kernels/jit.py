@@ -1,8 +1,9 @@
 """How CPU kernels are compiled and kept: the compile flags, the two variants, the disk cache.
 
 A kernel is a module-level function under `@kernel`. It is compiled at its first call for the
-argument types at hand, once serially and, if it says how to measure its work, once with `prange`
-spread over threads. Compiled code is kept on disk, so that later processes load it.
+argument types at hand, serially; and, at the first call that its work spreads over threads, once
+more with `prange`, unless it works element by element: then threads run the serial code on parts.
+Compiled code is kept on disk, so that later processes load it.
 """
 
 import functools
