@@ -249,6 +249,10 @@ def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[...,
             return _resolved(kernel, args)  # which raises nothing of its own
     calls = []
     for kernel, given in noted:
+        if hasattr(kernel, "direct"):
+            run, given = kernel.direct(given)
+        else:
+            run = _resolved(kernel, given)
         words = []
         for value in given:
             number = _shown(value, models)
@@ -268,7 +272,7 @@ def _repeat(function: Callable[..., None], args: Sequence[Any]) -> Callable[...,
                 words.append(f"ravel(a{number})")  # takes half as long as to reshape
             else:
                 words.append(f"a{number}.reshape({constant(value.shape)})")
-        calls.append(f"{constant(_resolved(kernel, given))}({', '.join(words)})")
+        calls.append(f"{constant(run)}({', '.join(words)})")
     write = _writer("; ".join(calls), " or ".join(others), len(models), len(values))
     return write(function, *values)
 

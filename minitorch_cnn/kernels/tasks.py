@@ -51,6 +51,14 @@ class TaskKernel:
             address = self._addresses.get(args[0].dtype) or self._address(args)
             run_on_threads(_call_on_threads, region(), address, threads, *args)
 
+    def direct(self, args: tuple[Any, ...]) -> tuple[Callable[..., None], tuple[Any, ...]]:
+        """The function, and its arguments, that a call comes to with arguments of these types."""
+        threads, *given = args
+        if threads == 1:
+            alone = (0, 1, *given)
+            return compiled_for(self.serial, alone).entry_point, alone
+        return run_on_threads, (_call_on_threads, region(), self._address((*given,)), *args)
+
     def call(self, threads: int, *args: Any) -> Call:
         """The call that it comes to in a chain."""
         return Call(self.serial, args, threads=threads)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import driver, exact, inner, kernel, on_host, prange
+from ..jit import driver, exact, inner, kernel, on_host, threads_for
+from ..tasks import task_kernel
 from ..workspace import shaped_workspace
 from .arrays import groups_of
 from .elementwise import quiet
@@ -37,6 +38,8 @@ MANY = 256
 """Rows that are in the elements' type."""
 LARGE = 1 << 16
 """Elements of columns so long that, where there are few, they are cut into pieces."""
+FOUR = 4
+"""Of tasks there is a multiple, so that two threads or four have as many each."""
 TASKS = 8
 """So many occupy all threads of most machines: then columns are not cut into pieces."""
 
@@ -60,9 +63,15 @@ def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
         kept = [d for d in range(x.ndim) if d not in dims]
         x = np.ascontiguousarray(x.transpose(*kept, *dims))
         plan = _rows(y.size, 1, 1, x.size // max(y.size, 1))
-    summing, totals, sizes = plan
-    more = () if sizes is None else (shaped_workspace("totals", totals, np.dtype(float)), sizes)
-    summing(x.reshape(-1), y.reshape(-1), *more, float(divisor))
+    summing, shape, sizes = plan
+    x, y, threads = x.reshape(-1), y.reshape(-1), threads_for(x.size)
+    if sizes is None:
+        summing(threads, x, y, float(divisor))
+        return
+    totals = shaped_workspace("totals", shape, np.dtype(float))
+    summing(threads, x, y, totals, sizes, float(divisor))
+    if totals.size:
+        _join(totals, y, float(divisor))
 
 
 Plan = tuple[Any, tuple[int, ...], Any]
@@ -74,68 +83,79 @@ def _plan(shape: tuple[int, ...], dims: tuple[int, ...]) -> Plan | None:
     groups = groups_of(shape, dims)
     if groups is None:
         return None
-    outer, summed, columns, inner = groups
-    if inner != 1 or columns == 1:
+    outer, summed, columns, size = groups
+    if size != 1 or columns == 1 or 0 in groups:
         return _rows(*groups)
+    blocks = _shared(-(-columns // COLUMNS))
     pieces = -(-summed * min(columns, COLUMNS) // LARGE)
-    if outer * -(-columns // COLUMNS) >= TASKS:
-        pieces = min(pieces, 1)
-    totals = (outer if pieces != 1 else 0, pieces, columns)
-    return _sum_columns, totals, np.array((outer, summed, columns, pieces))
+    if outer * blocks >= TASKS:
+        pieces = 1
+    width = -(-columns // (16 * blocks)) * 16  # whole vectors
+    totals = (outer if pieces > 1 else 0, pieces, columns)
+    return _sum_columns, totals, np.array((outer, summed, columns, pieces, width))
 
 
 def _rows(outer: int, summed: int, columns: int, size: int) -> Plan:
-    if 0 in (summed, size) or (summed == 1 and size <= PIECE):
+    if 0 in (summed, columns, size) or (summed == 1 and size <= PIECE):
         return _sum_rows, (0,), None
     if size > PIECE:
-        return _sum_long_rows, (outer, summed, columns, -(-size // PIECE)), np.array((size,))
-    run = max(PIECE // max(columns * size, 1), 1)
+        pieces = _shared(-(-size // PIECE))
+        return _sum_long_rows, (outer, summed * pieces, columns), np.array((size, pieces))
+    runs = _shared(-(-summed // max(PIECE // max(columns * size, 1), 1)))
+    run = -(-summed // runs)
     return _sum_runs, (outer, -(-summed // run), columns), np.array((summed, size, run))
+
+
+def _shared(tasks: int) -> int:
+    """So many tasks or, if it is more than one, somewhat more."""
+    return tasks if tasks <= 1 else tasks + -tasks % FOUR
 
 
 def _kept(x: Any, dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([n for d, n in enumerate(x.shape) if d not in dims])
 
 
-@kernel(work=lambda x, y, divisor: x.size)
-def _sum_rows(x, y, divisor):
+@task_kernel
+def _sum_rows(thread, threads, x, y, divisor):
     """y[r] = sum_l x[r,l] / divisor"""
-    size = x.size // max(y.size, 1)
-    some = max(PIECE // max(size, 1) // lanes(x), 1) * lanes(x)
-    for task in prange((y.size + some - 1) // some):
-        row = np.int64(task) * some
-        last = min(row + some, y.size)
-        if size <= SHORT * lanes(x):
-            while row + lanes(x) <= last:
-                store(quotient(sums_of_rows(x, row * size, size), divisor), y, row)
-                row += lanes(x)
-        while row < last:
-            y[row] = quotient(row_total(x, row * size, size), divisor)
-            row += 1
+    size, vector = x.size // max(y.size, 1), lanes(x)
+    groups = (y.size + vector - 1) // vector
+    row = groups * thread // threads * vector
+    last = min(groups * (thread + 1) // threads * vector, y.size)
+    if size <= SHORT * vector:
+        while row + vector <= last:
+            store(quotient(sums_of_rows(x, row * size, size), divisor), y, row)
+            row += vector
+    while row < last:
+        y[row] = quotient(row_total(x, row * size, size), divisor)
+        row += 1
 
 
-@kernel(work=lambda x, y, totals, sizes, divisor: x.size)
-def _sum_long_rows(x, y, totals, sizes, divisor):
-    """y[i,j] = sum_{k,l} x[i,k,j,l] / divisor, by way of the totals of pieces of every row"""
-    size, pieces, parts = sizes[0], totals.shape[3], totals.reshape(-1)
-    for part in prange(parts.size):
-        row, piece = divmod(np.int64(part), pieces)
-        start = piece * PIECE
-        parts[part] = row_total(x, row * size + start, min(size - start, PIECE))
-    columns = totals.shape[2]
-    for i in range(totals.shape[0]):
-        join(totals[i], y[i * columns : (i + 1) * columns], divisor)
+@task_kernel
+def _sum_long_rows(thread, threads, x, y, totals, sizes, divisor):
+    """totals[i,(k,p),j] = sum_l x[i,k,j,l] over piece p of the row"""
+    size, pieces, columns = sizes[0], sizes[1], totals.shape[2]
+    stretch, above = 2 * HALF * lanes(x), totals.shape[1] // pieces
+    length = (size + pieces * stretch - 1) // (pieces * stretch) * stretch
+    for part in range(totals.size * thread // threads, totals.size * (thread + 1) // threads):
+        row, piece = divmod(part, pieces)
+        rest, j = divmod(row, columns)
+        i, k = divmod(rest, above)
+        start = min(piece * length, size)
+        total = row_total(x, row * size + start, min(size - start, length))
+        totals[i, k * pieces + piece, j] = total
 
 
-@kernel(work=lambda x, y, totals, sizes, divisor: x.size)
-def _sum_runs(x, y, totals, sizes, divisor):
-    """y[i,j] = sum_{k,l} x[i,k,j,l] / divisor, by way of the totals of runs of rows k"""
+@task_kernel
+def _sum_runs(thread, threads, x, y, totals, sizes, divisor):
+    """totals[i,r,j] = sum_{k,l} x[i,k,j,l] over the rows k of run r"""
     runs, columns = totals.shape[1:]
     summed, size, run = sizes[0], sizes[1], sizes[2]
     some = max(PIECE // (run * size) // lanes(x), 1) * lanes(x)
     blocks = (columns + some - 1) // some
-    for task in prange(totals.shape[0] * runs * blocks):
-        above, block = divmod(np.int64(task), blocks)
+    tasks = totals.shape[0] * runs * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        above, block = divmod(task, blocks)
         i, r = divmod(above, runs)
         first, last, sums = block * some, min((block + 1) * some, columns), totals[i, r]
         for j in range(first, last):
@@ -143,8 +163,6 @@ def _sum_runs(x, y, totals, sizes, divisor):
         for k in range(r * run, min((r + 1) * run, summed)):
             at = ((i * summed + k) * columns + first) * size
             add_rows(x, at, size, sums, first, last)
-    for i in range(totals.shape[0]):
-        join_columns(totals[i], y[i * columns : (i + 1) * columns], divisor)
 
 
 @inner
@@ -190,37 +208,20 @@ def sum_of_vectors(x, at, half):
     return even + odd
 
 
-@inner
-def join(totals, y, divisor):
-    """y[j] = sum_{k,piece} totals[k,j,piece] / divisor; of the totals the first are overwritten"""
-    summed, columns, pieces = totals.shape
-    for j in range(columns):
-        total = 0.0
-        for piece in range(pieces):
-            total += totals[0, j, piece]
-        totals[0, j, 0] = total
-    for k in range(1, summed):
-        for j in range(columns):
-            total = 0.0
-            for piece in range(pieces):
-                total += totals[k, j, piece]
-            totals[0, j, 0] += total
-    for j in range(columns):
-        y[j] = totals[0, j, 0] / divisor
-
-
-@kernel(work=lambda x, y, totals, sizes, divisor: x.size)
-def _sum_columns(x, y, totals, sizes, divisor):
-    """y[i,j] = sum_k x[i,k,j] / divisor, by way of totals of pieces of the columns"""
-    outer, summed, columns, pieces = sizes[0], sizes[1], sizes[2], sizes[3]
-    blocks = (columns + COLUMNS - 1) // COLUMNS
-    length = (summed + pieces - 1) // max(pieces, 1)
-    for task in prange(outer * pieces * blocks):
-        i, rest = divmod(np.int64(task), pieces * blocks)
+@task_kernel
+def _sum_columns(thread, threads, x, y, totals, sizes, divisor):
+    """totals[i,p,j] = sum_k x[i,k,j] over piece p of the column; of a whole one, divided, it is
+    y[i,j]"""
+    outer, summed, columns, pieces, wide = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    blocks = (columns + wide - 1) // wide
+    length = (summed + pieces - 1) // pieces
+    tasks = outer * pieces * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        i, rest = divmod(task, pieces * blocks)
         piece, block = divmod(rest, blocks)
-        start, first = piece * length, block * COLUMNS
+        start, first = min(piece * length, summed), block * wide
         at, rows = (i * summed + start) * columns + first, min(length, summed - start)
-        width = min(COLUMNS, columns - first)
+        width = min(wide, columns - first)
         if pieces == 1 and rows <= MANY:
             place = i * columns + first
             sum_rows(x, at, rows, columns, width, y, place)
@@ -236,9 +237,6 @@ def _sum_columns(x, y, totals, sizes, divisor):
             divide(sums[:width], divisor, y[i * columns + first :])
         else:
             divide(sums[:width], 1.0, totals[i, piece, first:])
-    if pieces != 1:
-        for i in range(outer):
-            join_columns(totals[i], y[i * columns : (i + 1) * columns], divisor)
 
 
 @inner
@@ -277,19 +275,17 @@ def divide(totals, divisor, y):
         out[j] = totals[j] / divisor
 
 
-@inner
-def join_columns(totals, y, divisor):
-    """y[j] = sum_piece totals[piece,j] / divisor; of the totals the first are overwritten"""
-    if totals.shape[0] == 0:
-        for j in range(y.size):
-            y[j] = 0.0 / divisor
-        return
-    sums = totals[0]
-    for piece in range(1, totals.shape[0]):
-        some = totals[piece]
-        for j in range(sums.size):
-            sums[j] += some[j]
-    divide(sums, divisor, y)
+@kernel()
+def _join(totals, y, divisor):
+    """y[i,j] = sum_p totals[i,p,j] / divisor; of the totals the first are overwritten"""
+    columns = totals.shape[2]
+    for i in range(totals.shape[0]):
+        sums = totals[i, 0]
+        for part in range(1, totals.shape[1]):
+            some = totals[i, part]
+            for j in range(columns):
+                sums[j] += some[j]
+        divide(sums, divisor, y[i * columns :])
 
 
 @driver
