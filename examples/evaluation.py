@@ -9,10 +9,19 @@ from minitorch_cnn import nn
 from minitorch_cnn.utils.data import DataLoader
 
 
-def predict(model: nn.Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of a loader's images, and the classes that the model sees in them."""
+def predict(
+    model: nn.Module, loader: DataLoader, mirror: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of a loader's images, and the classes that the model sees in them.
+
+    With `mirror` it looks at each image and at its mirror image, and what it says of both counts.
+    """
+
+    def scores(images: torch.Tensor) -> torch.Tensor:
+        return model(images) + model(images.flip(3)) if mirror else model(images)
+
     labels, predicted = [], []
-    classify = torch.compile(lambda images: model(images).argmax(1))
+    classify = torch.compile(lambda images: scores(images).argmax(1))
     model.eval()
     with torch.no_grad():
         for images, targets in loader:

@@ -47,14 +47,18 @@ def loaders(options: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
 class Training:
     """A model with what trains it: all that a checkpoint holds."""
 
-    def __init__(self, epochs: int, lr: float, weight_decay: float) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self.epoch = 0
         self.model = models.resnet20()
-        self.criterion = nn.CrossEntropyLoss()
+        self.criterion = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
         self.optimizer = optim.SGD(
-            self.model.parameters(), lr=lr, momentum=0.9, weight_decay=weight_decay
+            self.model.parameters(),
+            lr=options.lr,
+            momentum=0.9,
+            weight_decay=options.weight_decay,
+            nesterov=options.nesterov,
         )
-        self.scheduler = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=epochs)
+        self.scheduler = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, options.epochs)
 
     @torch.compile  # its launches are recorded once and repeated
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -114,6 +118,16 @@ def main() -> None:
     parser.add_argument(
         "--weight-decay", type=float, default=1e-4, help="default: %(default)s, the paper's"
     )
+    parser.add_argument(
+        "--label-smoothing",
+        type=float,
+        default=0.0,
+        help="share of each target spread over all classes, default: %(default)s",
+    )
+    parser.add_argument("--nesterov", action="store_true", help="look ahead along the momentum")
+    parser.add_argument(
+        "--mirror", action="store_true", help="test on the images and their mirror images together"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--limit", type=int, help="train and test on this many images only")
     parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
@@ -123,7 +137,7 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
-    training = Training(options.epochs, options.lr, options.weight_decay)
+    training = Training(options)
     try:
         train_loader, test_loader = loaders(options)
         if options.resume:
@@ -134,7 +148,7 @@ def main() -> None:
     while training.epoch < options.epochs:
         started = time.perf_counter()
         loss = training.run_epoch(train_loader)
-        labels, predicted = predict(training.model, test_loader)
+        labels, predicted = predict(training.model, test_loader, options.mirror)
         training.save(options.out / "resnet_cifar10.pt")
         print(
             f"Epoch {training.epoch}: loss {loss:.4f}, "

@@ -143,6 +143,32 @@ def test_resnet_reports_every_epoch(run, cifar):
     assert lines[1:] == [f"Saved {cifar / 'resnet_cifar10.pt'}"]
 
 
+def test_resnet_takes_a_recipe(run, cifar):
+    recipe = ("--label-smoothing", 0.1, "--nesterov", "--mirror")
+    losses = [
+        re.match(r"Epoch 1: loss (\S+),", run("resnet_cifar10", *options)).group(1)
+        for options in [("--root", cifar, "--limit", 8, "--epochs", 1, *o) for o in ((), recipe)]
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_prediction_with_mirror_images_counts_both(run):
+    from evaluation import predict
+
+    # The class is the column of the pixel that is not 0; where both count, the brighter of two.
+    class Columns(torch.nn.Module):
+        def forward(self, images):
+            return images[:, 0, 0]
+
+    images = torch.tensor([[[[0.0, 0.0, 5.0]]], [[[1.0, 3.0, 0.0]]], [[[0.0, 2.0, 3.0]]]])
+    batches = [(images, torch.tensor([0, 1, 2]))]
+    labels, plain = predict(Columns(), batches)
+    _, mirrored = predict(Columns(), batches, mirror=True)
+    assert labels.tolist() == [0, 1, 2]
+    assert plain.tolist() == [2, 1, 2]
+    assert mirrored.tolist() == [0, 1, 1]
+
+
 def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(run, cifar, monkeypatch):
     def train(*options):
         run("resnet_cifar10", "--root", cifar, "--batch-size", 8, "--epochs", 2, *options)
