@@ -19,8 +19,9 @@ import numpy as np
 
 import minitorch_cnn.kernels
 from minitorch_cnn.device import cpu
-from minitorch_cnn.kernels import drivers, jit, tasks
+from minitorch_cnn.kernels import drivers, jit
 from minitorch_cnn.kernels.jit import Kernel
+from minitorch_cnn.kernels.tasks import TaskKernel
 from minitorch_cnn.kernels.workspace import kept
 
 PAGE = mmap.PAGESIZE
@@ -29,7 +30,7 @@ FILLING = 0xFF  # not a number, in floats
 
 VARIANTS = {"serial": sys.maxsize, "parallel": 0}
 """For either variant, the work from which kernels are to run on threads."""
-KINDS = jit.Kernel, tasks.TaskKernel
+KINDS = Kernel, TaskKernel
 PLACEMENTS = ("end", "start")
 """Which end of a buffer lies at the edge of a page that may not be touched."""
 
@@ -155,14 +156,16 @@ class Guard:
         originals, kernels = [kind.__call__ for kind in KINDS], cpu._kernels
         for kind, original in zip(KINDS, originals, strict=True):
             kind.__call__ = self.watched(original)
+        # Calls that are repeated would be made of the code itself.
         resolved, Kernel.resolved = Kernel.resolved, lambda kernel, args: kernel
+        direct, TaskKernel.direct = TaskKernel.direct, lambda kernel, args: (kernel, args)
         cpu._kernels = Launches(self, kernels)
         kept.forget()  # what was prepared of kernels that nobody watched
         try:
             yield self
         finally:
             kept.forget()
-            cpu._kernels, Kernel.resolved = kernels, resolved
+            cpu._kernels, Kernel.resolved, TaskKernel.direct = kernels, resolved, direct
             for kind, original in zip(KINDS, originals, strict=True):
                 kind.__call__ = original
 
