@@ -18,6 +18,7 @@ from .simd import (
     store,
     store_first,
     sum_of_lanes,
+    prefetch,
     sums_of_rows,
     zeros,
 )
@@ -30,6 +31,9 @@ HALF = 64
 two streams ahead sooner than one."""
 SHORT = 16
 """Vectors of a row that is short."""
+AHEAD = 1024
+"""Elements of the next row that are asked for while a row is summed: of those of one plane's size
+the processor foresees too few."""
 COLUMNS = 1024
 """Columns summed side by side: their sums stay in the first-level cache."""
 FEW = 8
@@ -127,6 +131,7 @@ def _sum_rows(thread, threads, x, y, divisor):
             store(quotient(sums_of_rows(x, row * size, size), divisor), y, row)
             row += vector
     while row < last:
+        prefetch(x, (row + 1) * size, min(size, AHEAD))
         y[row] = quotient(row_total(x, row * size, size), divisor)
         row += 1
 
@@ -174,6 +179,7 @@ def add_rows(x, at, size, sums, first, last):
             add_to(sums_of_rows(x, at, size), sums, j)
             at, j = at + vector * size, j + vector
     while j < last:
+        prefetch(x, at + size, min(size, AHEAD))
         sums[j] += row_total(x, at, size)
         at, j = at + size, j + 1
 
