@@ -15,10 +15,10 @@ from .simd import (
     lanes,
     load,
     load_inside,
+    prefetch,
     store,
     store_first,
     sum_of_lanes,
-    prefetch,
     sums_of_rows,
     zeros,
 )
