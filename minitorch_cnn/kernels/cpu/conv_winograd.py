@@ -511,9 +511,9 @@ def _spread_slopes(
                 _turn(gy, here + i * apart * wide, plane, count, apart, columns, turned,
                       i * columns * vector)  # fmt: skip
         nothing = zeros(turned)
-        below = here + 2 * group * apart * wide
+        following = here + 2 * group * apart * wide
         for k in range(count):
-            prefetch(gy, below + k * plane, lines * apart * wide)
+            prefetch(gy, following + k * plane, lines * apart * wide)
         for r in range(group):
             total = nothing
             above, below = 2 * r < lines, 2 * r + 1 < lines

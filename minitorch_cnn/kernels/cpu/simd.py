@@ -406,22 +406,21 @@ def _arithmetic(name):
 _vector_add, _vector_sub = _arithmetic("fadd"), _arithmetic("fsub")
 
 
-@intrinsic
-def _vector_scale(typingctx, vector, factor):
-    def codegen(context, builder, signature, args):
-        scalar = context.cast(builder, args[1], factor, vector.dtype)
-        return builder.fmul(args[0], emit.filled(builder, args[0].type, scalar))
+def _arithmetic_with_scalar(instruction):
+    """An intrinsic for an instruction of a vector and a vector of one value."""
 
-    return vector(vector, factor), codegen
+    def operation(typingctx, vector, value):
+        def codegen(context, builder, signature, args):
+            scalar = context.cast(builder, args[1], value, vector.dtype)
+            filled_vector = emit.filled(builder, args[0].type, scalar)
+            return getattr(builder, instruction)(args[0], filled_vector)
+
+        return vector(vector, value), codegen
+
+    return intrinsic(operation)
 
 
-@intrinsic
-def _vector_divide(typingctx, vector, divisor):
-    def codegen(context, builder, signature, args):
-        scalar = context.cast(builder, args[1], divisor, vector.dtype)
-        return builder.fdiv(args[0], emit.filled(builder, args[0].type, scalar))
-
-    return vector(vector, divisor), codegen
+_vector_scale, _vector_divide = _arithmetic_with_scalar("fmul"), _arithmetic_with_scalar("fdiv")
 
 
 @overload(operator.add)
