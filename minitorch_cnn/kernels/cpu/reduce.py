@@ -10,12 +10,12 @@ from ..tasks import task_kernel
 from ..workspace import shaped_workspace
 from .arrays import groups_of
 from .elementwise import quiet
+from .processor import VECTOR_BYTES
 from .simd import (
     add_to,
     lanes,
     load,
     load_inside,
-    prefetch,
     store,
     store_first,
     sum_of_lanes,
@@ -26,14 +26,12 @@ from .spread import quotient, spread
 
 PIECE = 16384
 """Elements that one task sums."""
-HALF = 64
-"""Vectors in each half of a stretch of which both halves are read at once: the processor fetches
-two streams ahead sooner than one."""
+PIECES = 32
+"""Of a long row there are no more."""
+STRETCH = 128
+"""Vectors that are summed in the elements' type: of rows of more, totals are added up."""
 SHORT = 16
 """Vectors of a row that is short."""
-AHEAD = 1024
-"""Elements of the next row that are asked for while a row is summed: of those of one plane's size
-the processor foresees too few."""
 COLUMNS = 1024
 """Columns summed side by side: their sums stay in the first-level cache."""
 FEW = 8
@@ -61,12 +59,13 @@ def sum(x: Any, y: Any, dims: tuple[int, ...], divisor: float) -> None:
         on_host()
         np.add.reduce(x, axis=dims, dtype=y.dtype, out=y.reshape(_kept(x, dims)))
         return
-    plan = _plan(x.shape, dims)
+    vector = VECTOR_BYTES // x.itemsize
+    plan = _plan(x.shape, dims, vector)
     if plan is None:
         on_host()
         kept = [d for d in range(x.ndim) if d not in dims]
         x = np.ascontiguousarray(x.transpose(*kept, *dims))
-        plan = _rows(y.size, 1, 1, x.size // max(y.size, 1))
+        plan = _rows(y.size, 1, 1, x.size // max(y.size, 1), vector)
     summing, shape, sizes = plan
     x, y, threads = x.reshape(-1), y.reshape(-1), threads_for(x.size)
     if sizes is None:
@@ -83,13 +82,13 @@ Plan = tuple[Any, tuple[int, ...], Any]
 
 
 @functools.cache
-def _plan(shape: tuple[int, ...], dims: tuple[int, ...]) -> Plan | None:
+def _plan(shape: tuple[int, ...], dims: tuple[int, ...], vector: int) -> Plan | None:
     groups = groups_of(shape, dims)
     if groups is None:
         return None
     outer, summed, columns, size = groups
     if size != 1 or columns == 1 or 0 in groups:
-        return _rows(*groups)
+        return _rows(*groups, vector)
     blocks = _shared(-(-columns // COLUMNS))
     pieces = -(-summed * min(columns, COLUMNS) // LARGE)
     if outer * blocks >= TASKS:
@@ -99,14 +98,16 @@ def _plan(shape: tuple[int, ...], dims: tuple[int, ...]) -> Plan | None:
     return _sum_columns, totals, np.array((outer, summed, columns, pieces, width))
 
 
-def _rows(outer: int, summed: int, columns: int, size: int) -> Plan:
+def _rows(outer: int, summed: int, columns: int, size: int, vector: int) -> Plan:
     if 0 in (summed, columns, size) or (summed == 1 and size <= PIECE):
         return _sum_rows, (0,), None
-    if size > PIECE:
-        pieces = _shared(-(-size // PIECE))
+    if size > STRETCH * vector:
+        pieces = _shared(min(-(-size // PIECE), PIECES))
         return _sum_long_rows, (outer, summed * pieces, columns), np.array((size, pieces))
     runs = _shared(-(-summed // max(PIECE // max(columns * size, 1), 1)))
     run = -(-summed // runs)
+    if run == 1 and size > SHORT * vector:
+        return _sum_each, (outer, summed, columns), np.array((summed, size))
     return _sum_runs, (outer, -(-summed // run), columns), np.array((summed, size, run))
 
 
@@ -130,25 +131,53 @@ def _sum_rows(thread, threads, x, y, divisor):
         while row + vector <= last:
             store(quotient(sums_of_rows(x, row * size, size), divisor), y, row)
             row += vector
-    while row < last:
-        prefetch(x, (row + 1) * size, min(size, AHEAD))
-        y[row] = quotient(row_total(x, row * size, size), divisor)
-        row += 1
+    if size > STRETCH * vector:
+        while row < last:
+            y[row] = quotient(total_of_long(x, row * size, size), divisor)
+            row += 1
+    half = (last - row + 1) // 2
+    for low in range(row, row + half):
+        high = low + half if low + half < last else low
+        one, other = totals_of_two(x, low * size, high * size, size)
+        y[low], y[high] = quotient(one, divisor), quotient(other, divisor)
 
 
 @task_kernel
 def _sum_long_rows(thread, threads, x, y, totals, sizes, divisor):
     """totals[i,(k,p),j] = sum_l x[i,k,j,l] over piece p of the row"""
     size, pieces, columns = sizes[0], sizes[1], totals.shape[2]
-    stretch, above = 2 * HALF * lanes(x), totals.shape[1] // pieces
-    length = (size + pieces * stretch - 1) // (pieces * stretch) * stretch
+    vectors, above = size // lanes(x), totals.shape[1] // pieces
+    length = (vectors // pieces + 1) * lanes(x)
     for part in range(totals.size * thread // threads, totals.size * (thread + 1) // threads):
         row, piece = divmod(part, pieces)
         rest, j = divmod(row, columns)
         i, k = divmod(rest, above)
         start = min(piece * length, size)
-        total = row_total(x, row * size + start, min(size - start, length))
+        total = total_of_long(x, row * size + start, min(size - start, length))
         totals[i, k * pieces + piece, j] = total
+
+
+@inner
+def total_of_long(x, at, size):
+    """sum_l x[at + l] over l < size, both halves of it at once"""
+    vector = lanes(x)
+    half, stretch = size // (2 * vector) * vector, STRETCH * vector
+    total, _ = totals_of_two(x, at + 2 * half, at + 2 * half, size - 2 * half)
+    for k in range(0, half, stretch):
+        one, other = totals_of_two(x, at + k, at + half + k, min(half - k, stretch))
+        total += one + other
+    return total
+
+
+@task_kernel
+def _sum_each(thread, threads, x, y, totals, sizes, divisor):
+    """totals[i,k,j] = sum_l x[i,k,j,l]"""
+    size, sums = sizes[1], totals.ravel()
+    row, last = sums.size * thread // threads, sums.size * (thread + 1) // threads
+    half = (last - row + 1) // 2
+    for low in range(row, row + half):
+        high = low + half if low + half < last else low
+        sums[low], sums[high] = totals_of_two(x, low * size, high * size, size)
 
 
 @task_kernel
@@ -178,40 +207,49 @@ def add_rows(x, at, size, sums, first, last):
         while j + vector <= last:
             add_to(sums_of_rows(x, at, size), sums, j)
             at, j = at + vector * size, j + vector
-    while j < last:
-        prefetch(x, at + size, min(size, AHEAD))
-        sums[j] += row_total(x, at, size)
-        at, j = at + size, j + 1
+    half = (last - j + 1) // 2
+    for low in range(j, j + half):
+        high = low + half if low + half < last else low
+        one, other = totals_of_two(x, at, at + (high - low) * size, size)
+        sums[low] += one
+        if high > low:
+            sums[high] += other
+        at += size
 
 
 @exact
-def row_total(x, at, size):
-    """sum_l x[at + l] over l < size"""
-    vector, last, total = lanes(x), at + size, 0.0
-    while at + 2 * HALF * vector <= last:
-        total += sum_of_lanes(sum_of_vectors(x, at, HALF))
-        at += 2 * HALF * vector
-    half = (last - at) // vector // 4 * 2
-    sums = sum_of_vectors(x, at, half)
-    at += 2 * half * vector
-    while at + vector <= last:
-        sums = sums + load(x, at)
-        at += vector
-    if at < last:
-        sums = sums + load_inside(x, at, 0, last - at)
-    return total + sum_of_lanes(sums)
+def totals_of_two(x, low, high, size):
+    """sum_l x[low + l] and sum_l x[high + l] over l < size, which is at most a stretch
+
+    Two rows at once, far apart and each read from its beginning to its end: so the processor
+    fetches ahead most.
+    """
+    vector, last = lanes(x), low + size
+    count = size // vector
+    fours = count // 4 * 4
+    a, b = sums_of_two(x, low, high, fours)
+    low, high = low + fours * vector, high + fours * vector
+    for _ in range(fours, count):
+        a, b = a + load(x, low), b + load(x, high)
+        low, high = low + vector, high + vector
+    if low < last:
+        a = a + load_inside(x, low, 0, last - low)
+        b = b + load_inside(x, high, 0, last - low)
+    return sum_of_lanes(a), sum_of_lanes(b)
 
 
 @exact
-def sum_of_vectors(x, at, half):
-    """The sum of 2 half vectors from x[at] on; half is even"""
+def sums_of_two(x, low, high, count):
+    """The sums of the vectors from x[low] on and from x[high] on, so many; it is a multiple of 4"""
     vector = lanes(x)
-    even, odd = zeros(x), zeros(x)
-    for low in range(at, at + half * vector, 2 * vector):
-        high = low + half * vector
-        even = even + (load(x, low) + load(x, high))
-        odd = odd + (load(x, low + vector) + load(x, high + vector))
-    return even + odd
+    a, b, c, d = zeros(x), zeros(x), zeros(x), zeros(x)
+    e, f, g, h = zeros(x), zeros(x), zeros(x), zeros(x)
+    for k in range(0, count * vector, 4 * vector):
+        a, e = a + load(x, low + k), e + load(x, high + k)
+        b, f = b + load(x, low + k + vector), f + load(x, high + k + vector)
+        c, g = c + load(x, low + k + 2 * vector), g + load(x, high + k + 2 * vector)
+        d, h = d + load(x, low + k + 3 * vector), h + load(x, high + k + 3 * vector)
+    return (a + b) + (c + d), (e + f) + (g + h)
 
 
 @task_kernel
