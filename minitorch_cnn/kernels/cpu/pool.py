@@ -30,8 +30,8 @@ def max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
         _pair_indices(code, indices, x.shape[3])
     elif dilation == (1, 1) and stride[1] in (1, 2):
         rows, columns = _seen(x.shape, y.shape, kernel_size, stride, padding)
-        # To compare costs some times as much as to multiply and add; the copy counts too.
-        threads = threads_for(4 * (y.size * kernel_size[0] * kernel_size[1] + x.size))
+        # To compare costs more than to multiply and add; the copy counts too.
+        threads = threads_for(2 * (y.size * kernel_size[0] * kernel_size[1] + x.size))
         seen = workspace("windows", threads, rows * (columns + 2 * VECTOR_BYTES // 4), x.dtype)
         _max_of_windows(threads, x, y, indices, seen, rows, kernel_size, stride, padding)
     else:
