@@ -83,6 +83,9 @@ class _Along(_Activation):
     def __init__(self, dim: int | None = None) -> None:
         super().__init__(dim=dim)
 
+    def forward(self, input: Tensor) -> Tensor:
+        return self.function(input, self.dim)
+
 
 class _Shrink(_Activation):
     """A function that takes `lambd` to 0."""

@@ -364,7 +364,7 @@ def bind_operator(
 
     def left(self: Tensor, other: Any) -> Tensor:
         if op is not None and isinstance(other, Tensor) and other.dtype is self.dtype:
-            return op.apply(self, other)
+            return op.apply_two(self, other)
         return function(self, other) if isinstance(other, known) else NotImplemented
 
     def right(self: Tensor, other: Any) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..jit import driver, exact, inner, kernel, prange
 from . import functions
+from .reduce import total_of_long
 from .simd import apart
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
@@ -78,7 +79,10 @@ def _log_softmax(x, y):
     tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
     logs = np.empty(_lines_of(x), x.dtype)
     for task in prange(_tasks(x)):
-        _exponentials(x, y, task, tops, totals)
+        if x.shape[2] == 1 and x.shape[1] >= LONG:
+            _totals_of_rows(x, task, tops, totals)
+        else:
+            _exponentials(x, y, task, tops, totals)
         _logarithms(x, y, task, tops, totals, logs)
 
 
@@ -367,7 +371,30 @@ def _long_exponentials(x, e, tops, totals):
     for r in range(x.shape[0]):
         xs, es, top = x[r], e[r], _top(x[r])
         _decays(xs, top, es)
-        tops[r], totals[r] = top, _total(es)
+        tops[r], totals[r] = top, total_of_long(es, 0, es.size)
+
+
+@inner
+def _totals_of_rows(x, task, tops, totals):
+    """tops = max x, totals = sum exp(x - top), of a block's rows"""
+    _, a, b = _block(x, task)
+    rows = x.reshape((x.shape[0], x.shape[1]))
+    for r in range(a, b):
+        tops[r] = _top(rows[r])
+        totals[r] = _total_of_decays(rows[r], tops[r])
+
+
+@inner
+def _total_of_decays(x, top):
+    """sum exp(x - top)"""
+    apart()
+    total = 0.0
+    for first in range(0, x.size, BLOCK):
+        some, part = x[first : first + BLOCK], x.dtype.type(0)
+        for c in range(some.size):
+            part += functions.decay(top - some[c])
+        total += part
+    return total
 
 
 @inner
