@@ -147,6 +147,21 @@ def sum_of_lanes(builder, value):
     return builder.extract_element(value, INT32(0))
 
 
+def larger(builder, a, b):
+    """a in the lanes where it is above b, else b: one instruction of most processors"""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def largest_of_lanes(builder, value):
+    """The largest of a vector's lanes, by halves."""
+    while value.type.count > 1:
+        half = value.type.count // 2
+        low = shuffle(builder, value, value, range(half))
+        high = shuffle(builder, value, value, range(half, 2 * half))
+        value = larger(builder, low, high)
+    return builder.extract_element(value, INT32(0))
+
+
 def transposed(builder, rows):
     """The transpose of as many vectors as they have lanes: step by step, blocks change places."""
     count = len(rows)

@@ -13,7 +13,7 @@ import numpy as np
 from ..jit import driver, exact, inner, kernel, prange
 from . import functions
 from .reduce import total_of_long
-from .simd import apart
+from .simd import apart, filled, lanes, larger, largest_of_lanes, load
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
 LONG = 64  # elements of a row that fill vectors by themselves
@@ -352,6 +352,21 @@ def _top(x):
 
 
 @inner
+def _top_of_long(x):
+    """The largest of x but for NaN, of which x - top is one in any case"""
+    vector = lanes(x)
+    a = b = c = d = filled(x, -np.inf)
+    last = x.size - vector
+    for i in range(0, last - 3 * vector + 1, 4 * vector):
+        a, b = larger(load(x, i), a), larger(load(x, i + vector), b)
+        c, d = larger(load(x, i + 2 * vector), c), larger(load(x, i + 3 * vector), d)
+    # Of those left over some may be looked at twice.
+    for k in range(4):
+        a = larger(load(x, max(last - k * vector, 0)), a)
+    return largest_of_lanes(larger(larger(a, b), larger(c, d)))
+
+
+@inner
 def _short_exponentials(x, e, tops, totals):
     """_exponentials of rows of few classes: each by itself would leave much of a vector empty"""
     for r in range(x.shape[0]):
@@ -369,7 +384,7 @@ def _short_exponentials(x, e, tops, totals):
 def _long_exponentials(x, e, tops, totals):
     """_exponentials of rows"""
     for r in range(x.shape[0]):
-        xs, es, top = x[r], e[r], _top(x[r])
+        xs, es, top = x[r], e[r], _top_of_long(x[r])
         _decays(xs, top, es)
         tops[r], totals[r] = top, total_of_long(es, 0, es.size)
 
@@ -380,7 +395,7 @@ def _totals_of_rows(x, task, tops, totals):
     _, a, b = _block(x, task)
     rows = x.reshape((x.shape[0], x.shape[1]))
     for r in range(a, b):
-        tops[r] = _top(rows[r])
+        tops[r] = _top_of_long(rows[r])
         totals[r] = _total_of_decays(rows[r], tops[r])
 
 

@@ -170,6 +170,26 @@ def passed(typingctx, a, b):
 
 
 @intrinsic
+def larger(typingctx, a, b):
+    """a in the lanes where it is above b, else b: of a NaN in a nothing stays"""
+
+    def codegen(context, builder, signature, args):
+        return emit.larger(builder, *args)
+
+    return b(a, b), codegen
+
+
+@intrinsic
+def largest_of_lanes(typingctx, vector):
+    """The largest of a vector's lanes, none of which is NaN"""
+
+    def codegen(context, builder, signature, args):
+        return emit.largest_of_lanes(builder, args[0])
+
+    return vector.dtype(vector), codegen
+
+
+@intrinsic
 def sum_of_lanes(typingctx, vector):
     """The sum of a vector's lanes in float64, by halves"""
 
