@@ -277,7 +277,7 @@ def _along(op: type[Op], name: str, input: Tensor, dim: int | None, dtype: DType
     if dim is None:
         raise TypeError(f"{name}: give the dimension along which to normalise as dim")
     x = input if dtype is None else cast(input, as_dtype(dtype))
-    return op.apply(x, given=_normalising(name, form(x), dim))
+    return op.apply_one(x, _normalising(name, form(x), dim))
 
 
 @lru_cache(maxsize=4096, typed=True)

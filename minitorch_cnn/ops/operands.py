@@ -316,7 +316,8 @@ def function_of(
     def one(input: Tensor, *, into: Tensor | None = None) -> Tensor:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}: expected a Tensor, not {type(input).__name__}")
-        return op.apply(floating(input) if to_float else input, into=into)
+        x = floating(input) if to_float else input
+        return op.apply_one(x) if into is None else op.apply(x, into=into)
 
     def two(input: Any, other: Any, *, into: Tensor | None = None) -> Tensor:
         if not numbers:
@@ -324,7 +325,7 @@ def function_of(
                 if not isinstance(value, Tensor):
                     raise TypeError(f"{name}: expected a Tensor, not {value!r}")
         a, b = operands(input, other, floating=True) if to_float else pair(input, other)
-        return op.apply(a, b, into=into)
+        return op.apply_two(a, b) if into is None else op.apply(a, b, into=into)
 
     function: Function = one if len(op.inputs_named) == 1 else two
     function.__name__, function.__doc__ = name, op.__doc__

@@ -191,7 +191,7 @@ def sum(
     if dtype is not None:
         input = cast(input, as_dtype(dtype))
     dim = tuple(dim) if isinstance(dim, list) else dim
-    return Sum.apply(input, given=_summing(form(input), dim, keepdim, 1))
+    return Sum.apply_one(input, _summing(form(input), dim, keepdim, 1))
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -214,7 +214,7 @@ def mean(
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"mean(): the input must be floating point, not {input.dtype}")
     dim = tuple(dim) if isinstance(dim, list) else dim
-    return Sum.apply(input, given=_summing(form(input), dim, keepdim, None))
+    return Sum.apply_one(input, _summing(form(input), dim, keepdim, None))
 
 
 def _count(input: Tensor, dim: Dim) -> int:
