@@ -166,6 +166,35 @@ def test_results_do_not_depend_on_the_number_of_threads():
     assert found[:3] == found[3:6] == found[6:]
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's list of threads")
+@pytest.mark.skipif(torch.get_num_threads() < 2, reason="needs several threads")
+@pytest.mark.parametrize("first", ["", "torch"])
+def test_kernels_of_both_kinds_share_one_team(first):
+    # Softmax spreads over threads as Numba does it, a sum of all asks OpenMP itself. With another
+    # library in the process, PyTorch's, these could be threads of two.
+    if first:
+        pytest.importorskip(first)
+    counts = run(
+        f"""
+        import os
+        {f"import {first}; {first}.ones(1 << 20).exp_()" if first else ""}
+        import minitorch_cnn as mt
+
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+
+        x, before = mt.ones(64, 1000), threads()
+        mt.softmax(x, 1)
+        after_softmax = threads()
+        mt.ones(1 << 20).sum()
+        print(before, after_softmax, threads())
+        """
+    )
+    before, after_softmax, after_sum = map(int, counts)
+    assert after_softmax == after_sum >= 2
+    assert first or before < after_softmax, "softmax started no threads: this shows nothing"
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_models_train_in_two_python_threads_at_once(layer):
     program = (
