@@ -69,7 +69,10 @@ class TaskKernel:
         if threads == 1:
             alone = (0, 1, *given)
             return compiled_for(self.serial, alone).entry_point, alone
-        return run_on_threads, (_call_on_threads, region(), self._address((*given,)), *args)
+        at, address = region(), self._address((*given,))
+        # To find out types again takes as long as a small kernel.
+        run = compiled_for(_call_on_threads, (at, address, threads, (*given,))).entry_point
+        return lambda *some: run_on_threads(run, at, address, threads, some), (*given,)
 
     def call(self, threads: int, *args: Any) -> Call:
         """The call that it comes to in a chain."""
