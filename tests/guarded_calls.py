@@ -235,7 +235,9 @@ def reductions():
             x = leaf((3, n, 5), dtype)
             for dims in (0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)):
                 backward(x.sum(dims))
-        # Rows, and columns, so long that they are added up in pieces.
+        # So many rows that each is summed by itself; and some, and columns, so long that they are
+        # added up in pieces.
+        backward(leaf((3, reduce.PIECE // 300 + 1, 300), dtype).sum((0, 2)))
         backward(leaf((2, reduce.PIECE + 3), dtype).mean(1))
         backward(leaf((2 * reduce.MANY + 1, reduce.LARGE // reduce.MANY), dtype).mean(0))
 

@@ -266,9 +266,11 @@ SUMS = [
     ((70, 1), 1),
     ((70, 49), 1),
     ((5, 784), 1),
+    ((3, 5000), 1),
     ((3, 40_000), 1),
     ((3, 40_000), (0, 1)),
     ((2, 5, 3, 20_000), (1, 3)),
+    ((3, 61, 300), (0, 2)),
     ((40, 37, 49), (0, 2)),
     ((2, 40, 5, 700), (1, 3)),
     ((2, 7, 5, 1), (0, 2)),
@@ -324,9 +326,20 @@ def test_the_gradient_of_a_sum_is_an_op_whose_gradient_is_the_sum():
         assert mt.autograd.gradgradcheck(lambda x, d=dims: (x * x).sum(d) * (x * x).mean(d), x)
 
 
-@pytest.mark.parametrize("dim", [None, 0, 1, (0, 2), 2, (0, 1)])
-def test_equal_bits_on_one_thread_and_on_two(dim):
-    x = mt.from_numpy(np.random.default_rng(1).normal(size=(64, 70, 50)).astype(np.float32))
+WHOLE = 64, 70, 50
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [
+        *[(WHOLE, dim) for dim in (None, 0, 1, (0, 2), 2, (0, 1))],
+        ((5, 61, 1001), 2),
+        ((5, 61, 1001), (0, 2)),
+        ((3, 70_001), 1),
+    ],
+)
+def test_equal_bits_on_one_thread_and_on_two(shape, dim):
+    x = mt.from_numpy(np.random.default_rng(1).normal(size=shape).astype(np.float32))
     threads, results = numba.get_num_threads(), []
     try:
         for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):

@@ -100,10 +100,12 @@ class CrossEntropyLoss(_Loss):
             label_smoothing=label_smoothing,
         )
 
-    # By place, which takes less time than by name.
+    # By place and from where they are kept, which takes less time than by name.
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
-        weight = self._values("weight")["weight"]
-        options = self.ignore_index, self.reduction, self.label_smoothing
+        own = self.__dict__
+        buffers = own["_buffers"]
+        weight = buffers["weight"] if "weight" in buffers else self.weight
+        options = own["ignore_index"], own["reduction"], own["label_smoothing"]
         return F.cross_entropy(input, target, weight, *options)
 
 
