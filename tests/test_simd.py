@@ -16,6 +16,8 @@ from minitorch_cnn.kernels.cpu.simd import (
     entry,
     filled,
     lanes,
+    larger,
+    largest_of_lanes,
     load,
     parted,
     passed,
@@ -323,7 +325,8 @@ def vectors(x, y):
         store_first(a, y[10 + k], 1, count)
     store(zeros(x), y[13], 1)
     store(passed(a, b), y[14], 1)
-    return vector, sum_of_lanes(a)
+    store(larger(b, a), y[15], 1)
+    return vector, sum_of_lanes(a), largest_of_lanes(a)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -331,7 +334,7 @@ def test_vectors_compute_their_formulas(dtype):
     vector = vector_of(dtype)
     x = numbers(dtype, 2 * vector + 2)
     x[1 + vector : 4 + vector] = 0, -0.0, np.nan
-    y = np.full((15, 2 * vector + 3), 7, dtype)
+    y = np.full((16, 2 * vector + 3), 7, dtype)
     expected = y.copy()
     a, b = x[1 : 1 + vector], x[1 + vector : -1]
     for k, value in enumerate((a, x[2], a + b, a - b, a / 2, -3 * a)):
@@ -342,7 +345,8 @@ def test_vectors_compute_their_formulas(dtype):
     expected[11, 1:vector], expected[12, 1 : 1 + vector] = a[:-1], a
     expected[13, 1 : 1 + vector] = 0
     expected[14, 1 : 1 + vector] = np.where(b <= 0, 0, a)
-    assert vectors(x, y) == (vector, a.sum())
+    expected[15, 1 : 1 + vector] = np.where(b > a, b, a)  # of a NaN in b nothing stays
+    assert vectors(x, y) == (vector, a.sum(), a.max())
     np.testing.assert_array_equal(y, expected)
 
 
