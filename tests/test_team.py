@@ -73,6 +73,46 @@ def test_a_team_of_which_only_the_leader_came_does_it_all(monkeypatch):
     assert_same_bits(trained(4), expected)
 
 
+def test_the_leader_alone_gives_the_same_bits(monkeypatch):
+    from minitorch_cnn.kernels.cpu import chain
+
+    expected = trained(4, steps=8)
+    choose = chain.Ways._choose
+    monkeypatch.setattr(chain.Ways, "_choose", lambda self, alone: choose(self, True))
+    assert_same_bits(trained(4, steps=8), expected)
+
+
+@pytest.mark.parametrize(
+    ("together", "alone", "tried", "chosen"),
+    [
+        (0.5e-3, 0.4e-3, True, "alone"),
+        (0.3e-3, 0.4e-3, True, "together"),
+        (2e-3, 1e-3, False, "together"),  # so long a call is not tried on one thread
+    ],
+)
+def test_the_way_is_gone_that_took_less_time(monkeypatch, together, alone, tried, chosen):
+    from minitorch_cnn.kernels.cpu import chain
+
+    now, gone = [0.0], []
+    monkeypatch.setattr(chain.time, "perf_counter", lambda: now[0])
+
+    def way(name, seconds):
+        def call(table):
+            # After the other way the first call is slow. They are judged by one that is not.
+            now[0] += seconds if gone[-1:] == [name] else 9 * seconds
+            gone.append(name)
+            return table
+
+        return call
+
+    ways = chain.Ways(way("together", together), way("alone", alone))
+    expected = ["together"] * (chain.TRIALS - 1 + chain.TRIALS) + ["alone"] * chain.TRIALS * tried
+    expected += [chosen] * (chain.BETWEEN - 1)
+    expected += ["together"]  # it is tried again
+    assert [ways(number) for number in range(len(expected))] == [*range(len(expected))]
+    assert gone == expected
+
+
 def _nothing(module, name):
     """A function of (thread, table) that returns at once."""
     from llvmlite import ir

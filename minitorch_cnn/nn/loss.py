@@ -103,8 +103,10 @@ class CrossEntropyLoss(_Loss):
     # By place and from where they are kept, which takes less time than by name.
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         own = self.__dict__
-        buffers = own["_buffers"]
-        weight = buffers["weight"] if "weight" in buffers else self.weight
+        try:
+            weight = own["_buffers"]["weight"]
+        except KeyError:  # somebody made it a parameter
+            weight = self.weight
         options = own["ignore_index"], own["reduction"], own["label_smoothing"]
         return F.cross_entropy(input, target, weight, *options)
 

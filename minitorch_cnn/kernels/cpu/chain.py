@@ -10,6 +10,8 @@ more than most launches of a small step.
 
 import ctypes
 import itertools
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +36,14 @@ Python takes a microsecond for each array."""
 
 Place = tuple[int, int]
 """Where an input lies: its address, and how many bytes."""
+
+TRIALS = 6
+"""Calls by which a way is judged: by the one that took the least time."""
+BETWEEN = 500
+"""Calls from one trial to the next."""
+SHORT = 1e-3
+"""Seconds that a call takes at most which is tried on one thread, too. There is less to gain for
+longer ones, and more to lose."""
 
 _numbers = itertools.count()
 
@@ -111,22 +121,62 @@ class Chain:
         calls = [call for _, some in launches for call in some]
         self._calls = calls  # and with them the arrays
         self._places = places
-        self._team = Team(max([call.threads for call in calls], default=1))
-        self._library, self._run = _compile(calls, places, self._team)
+        team = Team(max([call.threads for call in calls], default=1))
+        self._team = team  # and with it its words
+        self._library, ways = _compile(calls, places, team)
+        self._ways = Ways(*ways) if team.threads > 1 else None
+        self._run = ways[0]
         self._table = (ctypes.c_int64 * max(1, len(places)))()
 
     def __call__(self, arrays: Sequence[Any]) -> None:
         table = self._table
         if arrays:
             table[:] = [*map(id, arrays)]
-        if self._team.threads > 1:
-            failed = run_on_threads(self._run, table)
-        else:
-            failed = self._run(table)
+        failed = self._run(table) if self._ways is None else run_on_threads(self._ways, table)
         if failed:
             function, args = self._launches[failed - 1]
             function(*_moved(args, self._places, arrays))  # raises what there is to say
             raise RuntimeError(f"{function.__name__} failed, and not when it was run again")
+
+
+Way = Callable[[Any], int]
+
+
+class Ways:
+    """A chain on all threads and the same on the caller's alone: whichever takes less time.
+
+    Several threads take less where the processors are there for them, and near each other. On a
+    machine that others use, too, a small step on two of them has taken twice the time of one, for
+    minutes. So both are tried again and again. The results are the same.
+    """
+
+    def __init__(self, together: Way, alone: Way) -> None:
+        self._ways = together, alone
+        self._choose(False)
+        self._left = TRIALS  # calls until the next trial; the first are slower than those to come
+
+    def __call__(self, table: Any) -> int:
+        self._left -= 1
+        return self._chosen(table) if self._left > 0 else self._try(table)
+
+    def _try(self, table: Any) -> int:
+        """The same, timed; after some calls of each way one of them is chosen."""
+        turn = -self._left
+        alone = turn >= TRIALS
+        start = time.perf_counter()
+        failed = self._ways[alone](table)
+        taken = time.perf_counter() - start
+        self._shortest[alone] = min(self._shortest[alone], taken)
+        if turn == TRIALS - 1 and self._shortest[0] > SHORT:
+            self._choose(False)
+        elif turn == 2 * TRIALS - 1:
+            self._choose(self._shortest[1] < self._shortest[0])
+        return failed
+
+    def _choose(self, alone: bool) -> None:
+        self._chosen = self._ways[alone]
+        self._left = BETWEEN
+        self._shortest = [math.inf, math.inf]
 
 
 class _Library(JITCodeLibrary):
@@ -140,10 +190,11 @@ class _Library(JITCodeLibrary):
         """Left as it is."""
 
 
-def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[Any, Any]:
-    """The compiled function of a table of arrays, and the library that holds its code.
+def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[Any, list[Way]]:
+    """The library that holds the code of functions of a table of arrays, and these: one, or if
+    there is a team another, with which its leader does without it.
 
-    It returns 0, or which call failed, counted from 1.
+    They return 0, or which call failed, counted from 1.
     """
     name = f"minitorch_cnn.chain{next(_numbers)}"  # all code of a process shares its names
     module = ir.Module(name)
@@ -160,7 +211,7 @@ def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[An
             builder.ret(WORD(number + 1))
     builder.ret(WORD(0))
     if not calls:
-        return None, lambda table: 0
+        return None, [lambda table: 0]
     if team.threads > 1:
         team.run(module, name, lead)
     context = compiled_for(calls[0].compiled, _given(calls[0])).target_context
@@ -168,9 +219,9 @@ def _compile(calls: Sequence[Call], places: list[Place], team: Team) -> tuple[An
         library = _Library(context.codegen(), name)
         library.add_ir_module(module)
         library.finalize()
-    address = library.get_pointer_to_function(name)
+    names = [name, f"{name}.alone"] if team.threads > 1 else [name]
     prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(ctypes.c_int64))
-    return library, prototype(address)
+    return library, [prototype(library.get_pointer_to_function(n)) for n in names]
 
 
 def _given(call: Call) -> tuple[Any, ...]:

@@ -64,7 +64,8 @@ class Team:
         builder.call(self._lead_stage(builder.module), [share, number, table])
 
     def run(self, module: Any, name: str, lead: Any) -> None:
-        """Build the function of a table that goes through all stages; what `lead` returns."""
+        """Build the function of a table that goes through all stages, and another, `alone`, by
+        which the leader does; both return what `lead` does."""
         help_ = self._help(module, name)
         member = ir.Function(module, SHARE, f"{name}.member")
         builder = ir.IRBuilder(member.append_basic_block())
@@ -81,10 +82,9 @@ class Team:
                 builder.call(help_, [thread, table])
         builder.ret_void()
 
-        function = ir.Function(module, ir.FunctionType(WORD, [TABLE]), name)
-        builder = ir.IRBuilder(function.append_basic_block())
-        before = builder.load(self._word(builder, self._opened))
-        builder.store(before, self._word(builder, self._before))
+        function, builder = self._begin(module, f"{name}.alone")
+        builder.ret(builder.call(lead, [function.args[0]]))
+        function, builder = self._begin(module, name)
         convention = cpu_target.target_context.call_conv
         kinds = convention.get_function_type(types.none, [types.int64] * 3)
         callee = builder.inttoptr(WORD(region()), kinds.as_pointer())
@@ -93,6 +93,14 @@ class Team:
         words.append(builder.ptrtoint(function.args[0], WORD))
         builder.call(callee, [result, error, *words])
         builder.ret(builder.load(self._word(builder, self._status)))
+
+    def _begin(self, module: Any, name: str) -> tuple[Any, Any]:
+        """A function of a table that notes the number of the last stage opened, and its builder."""
+        function = ir.Function(module, ir.FunctionType(WORD, [TABLE]), name)
+        builder = ir.IRBuilder(function.append_basic_block())
+        before = builder.load(self._word(builder, self._opened))
+        builder.store(before, self._word(builder, self._before))
+        return function, builder
 
     def _number(self, builder: Any, stage: int) -> Any:
         """A stage's number in this run."""
