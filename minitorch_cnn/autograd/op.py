@@ -139,7 +139,7 @@ def _absent(device: Device, dtype: DType) -> Any:
     return device.empty((0,), dtype.numpy)
 
 
-def _is_new(t: Tensor) -> bool:
+def _is_constant(t: Tensor) -> bool:
     """Whether a tensor needs no gradient, and is no view of one that does."""
     return t._origin is None and not t._requires_grad
 
@@ -287,7 +287,7 @@ class Op(Node):
     def apply_one(cls, x: Tensor, given: Attributes | None = None) -> Tensor:
         """`apply` of an op of one input and one result, in fewer steps as `apply_two`."""
         kind = cls._kinds.get((x._form,) if given is None else (x._form, given))
-        if kind is None or kind.gaps or (recording.enabled and not _is_new(x)):
+        if kind is None or kind.gaps or (recording.enabled and not _is_constant(x)):
             return cls.apply(x, given=given)
         run = prepared_run(kind)
         if run is None:
@@ -304,7 +304,7 @@ class Op(Node):
         """`apply` of an op of two inputs, one result and no attributes, which sums and products of
         tensors are: where nothing is recorded and such a call is known, it takes fewer steps."""
         kind = cls._kinds.get((a._form, b._form))
-        if kind is None or kind.gaps or (recording.enabled and not (_is_new(a) and _is_new(b))):
+        if kind is None or kind.gaps or (recording.enabled and not (_is_constant(a) and _is_constant(b))):
             return cls.apply(a, b)
         run = prepared_run(kind)
         if run is None:

@@ -158,12 +158,12 @@ def _run_parts(typingctx: Any, loop: Any, address: Any, threads: Any, back: Any,
     return types.void(loop, address, threads, back, args), codegen
 
 
-Task = Callable[..., None]
+Writer = Callable[..., None]
 """Writes, given a builder, a thread, the number of threads and what a task needs, its code."""
 
 
 def _call_region(
-    context: Any, builder: Any, loop_at: Any, count: Any, needed: list[Any], write: Task
+    context: Any, builder: Any, loop_at: Any, count: Any, needed: list[Any], write: Writer
 ) -> None:
     """Have a region run a task on so many threads."""
     block = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, needed))
