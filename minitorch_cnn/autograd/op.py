@@ -304,7 +304,11 @@ class Op(Node):
         """`apply` of an op of two inputs, one result and no attributes, which sums and products of
         tensors are: where nothing is recorded and such a call is known, it takes fewer steps."""
         kind = cls._kinds.get((a._form, b._form))
-        if kind is None or kind.gaps or (recording.enabled and not (_is_constant(a) and _is_constant(b))):
+        if (
+            kind is None
+            or kind.gaps
+            or (recording.enabled and not (_is_constant(a) and _is_constant(b)))
+        ):
             return cls.apply(a, b)
         run = prepared_run(kind)
         if run is None:
