@@ -6,6 +6,11 @@ each, from which --resume goes on as if nothing had stopped it.
 
     python examples/resnet_cifar10.py --root data --download
     python examples/resnet_cifar10.py --root data --resume out/resnet_cifar10.pt
+
+Most of the accuracy in less than a fifth of the epochs:
+
+    python examples/resnet_cifar10.py --root data --epochs 30 --schedule linear --nesterov \\
+        --weight-decay 5e-4 --label-smoothing 0.1 --padding 3 --padding-mode reflect --alternate
 """
 
 from __future__ import annotations
@@ -28,26 +33,64 @@ from minitorch_cnn.vision import datasets, models, transforms
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
-def loaders(options: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
-    """Batches of training images, changed at random, and of test images as they are."""
-    to_input = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-    changed = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
-    train_set = datasets.CIFAR10(
-        options.root, True, transforms.Compose(changed + to_input), download=options.download
+TO_INPUT = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+
+
+class TrainingImages:
+    """The training images, changed in every epoch anew."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.dataset = datasets.CIFAR10(options.root, True, download=options.download)
+        self.originals = self.dataset.data
+        self.chosen = range(len(self.dataset))[: options.limit]
+
+    def batches(self, epoch: int) -> DataLoader:
+        """The batches of an epoch, counted from 1."""
+        options = self.options
+        changes: list[object] = []
+        if epoch <= options.epochs - options.uncropped_epochs:
+            changes.append(
+                transforms.RandomCrop(32, options.padding, padding_mode=options.padding_mode)
+            )
+        if options.alternate:
+            self.dataset.data = half_mirrored(self.originals, epoch % 2)
+        else:
+            changes.append(transforms.RandomHorizontalFlip())
+        self.dataset.transform = transforms.Compose(changes + TO_INPUT)
+        images = Subset(self.dataset, self.chosen)
+        return DataLoader(images, options.batch_size, shuffle=True, num_workers=2)
+
+
+def half_mirrored(images: np.ndarray, first: int) -> np.ndarray:
+    """A copy of images `(n, h, w, c)` in which every other one, from `first`, is mirrored."""
+    copy = images.copy()
+    copy[first::2] = images[first::2, :, ::-1]
+    return copy
+
+
+def test_batches(options: argparse.Namespace) -> DataLoader:
+    """Batches of the test images as they are."""
+    dataset = datasets.CIFAR10(options.root, False, transforms.Compose(TO_INPUT))
+    images = Subset(dataset, range(len(dataset))[: options.limit])
+    return DataLoader(images, options.batch_size, num_workers=2)
+
+
+def schedule(
+    optimizer: optim.Optimizer, options: argparse.Namespace, steps: int
+) -> optim.lr_scheduler.LRScheduler:
+    """What moves the learning rate in each of so many steps, to 0 in the end."""
+    if options.schedule == "cosine":
+        return optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    return optim.lr_scheduler.OneCycleLR(
+        optimizer, options.lr, steps, pct_start=0.1, anneal_strategy="linear", cycle_momentum=False
     )
-    test_set = datasets.CIFAR10(options.root, False, transforms.Compose(to_input))
-
-    def batches(dataset: datasets.CIFAR10, shuffle: bool) -> DataLoader:
-        images = Subset(dataset, range(len(dataset))[: options.limit])
-        return DataLoader(images, options.batch_size, shuffle=shuffle, num_workers=2)
-
-    return batches(train_set, shuffle=True), batches(test_set, shuffle=False)
 
 
 class Training:
     """A model with what trains it: all that a checkpoint holds."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, images: int) -> None:
         self.epoch = 0
         self.model = models.resnet20()
         self.criterion = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
@@ -58,7 +101,8 @@ class Training:
             weight_decay=options.weight_decay,
             nesterov=options.nesterov,
         )
-        self.scheduler = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, options.epochs)
+        steps = options.epochs * -(-images // options.batch_size)
+        self.scheduler = schedule(self.optimizer, options, steps)
 
     @torch.compile  # its launches are recorded once and repeated
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -76,7 +120,7 @@ class Training:
         losses = []
         for images, labels in tqdm(loader, f"Epoch {self.epoch}", disable=None, leave=False):
             losses.append(self.step(images, labels).item())
-        self.scheduler.step()
+            self.scheduler.step()
         return float(np.mean(losses))
 
     def save(self, path: Path) -> None:
@@ -126,6 +170,28 @@ def main() -> None:
     )
     parser.add_argument("--nesterov", action="store_true", help="look ahead along the momentum")
     parser.add_argument(
+        "--schedule",
+        choices=["cosine", "linear"],
+        default="cosine",
+        help="how the learning rate falls; linear: after rising in a tenth of all steps, "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--padding", type=int, default=4, help="of images before the crop, default: %(default)s"
+    )
+    parser.add_argument(
+        "--padding-mode",
+        choices=["constant", "edge", "reflect", "symmetric"],
+        default="constant",
+        help="what pads them, default: %(default)s",
+    )
+    parser.add_argument(
+        "--uncropped-epochs", type=int, default=0, help="epochs at the end without random crops"
+    )
+    parser.add_argument(
+        "--alternate", action="store_true", help="mirror images in turn, not at random"
+    )
+    parser.add_argument(
         "--mirror", action="store_true", help="test on the images and their mirror images together"
     )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -137,9 +203,9 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
-    training = Training(options)
     try:
-        train_loader, test_loader = loaders(options)
+        images, test_loader = TrainingImages(options), test_batches(options)
+        training = Training(options, len(images.chosen))
         if options.resume:
             training.load(options.resume)
     except (RuntimeError, OSError) as error:
@@ -147,7 +213,7 @@ def main() -> None:
 
     while training.epoch < options.epochs:
         started = time.perf_counter()
-        loss = training.run_epoch(train_loader)
+        loss = training.run_epoch(images.batches(training.epoch + 1))
         labels, predicted = predict(training.model, test_loader, options.mirror)
         training.save(options.out / "resnet_cifar10.pt")
         print(
