@@ -304,8 +304,8 @@ def _winograd(adjoint, source, w, bias, target, steps, padding, apart):
     if get_winograd_tile() == 4 and large < small:
         m, run, turn = 4, winograd4, winograd4_weights
     count = (m + 2) ** 2
-    points = shaped_workspace("points", (outputs, count, channels), source.dtype)
-    turn(threads_for(points.size), w.reshape(-1), points, *steps, adjoint)
+    points = shaped_workspace("points", (outputs * count * channels,), source.dtype)
+    turn(threads_for(points.size), w.reshape(-1), points, outputs, *steps, adjoint)
     vector = VECTOR_BYTES // source.itemsize
     rows, across = batch * apart * apart * _tiles(high, apart, m), _tiles(wide, apart, m)
     task_rows = _task_rows(rows, across, count * channels, vector)

@@ -73,39 +73,62 @@ def winograd_size(m, lines, task_rows, across, vector):
 
 
 @task_kernel
-def winograd_weights(thread, threads, weight, points, target_step, source_step, turned):
-    """points[t,e,s] = (G g G^T)[e], g the filter from source s to target t, turned or not"""
-    spread_weights(4, _spread, thread, threads, weight, points, target_step, source_step, turned)
+def winograd_weights(thread, threads, weight, points, targets, target_step, source_step, turned):
+    """points of [t,e,s] = (G g G^T)[e], g the filter from source s to target t, turned or not
+
+    They lie as `multiply_tiles` reads them: points[t // OUTPUTS, e, t % OUTPUTS // 4, s, t % 4].
+    """
+    spread_weights(
+        4, _spread, thread, threads, weight, points, targets, target_step, source_step, turned
+    )
 
 
 @allocating
-def spread_weights(line, spread, thread, threads, weight, points, target_step, source_step, turned):
-    """points[t,e,s] = (G g G^T)[e]; `spread` is G g, of three vectors, for as many as a `line`"""
-    targets, _, sources = points.shape
-    flat = points.reshape(-1)
+def spread_weights(
+    line, spread, thread, threads, weight, points, targets, target_step, source_step, turned
+):
+    """The points of filters; `spread` is G g, of three vectors, for as many as a `line`"""
+    count = line * line
+    sources = points.size // (count * targets)
     vector = lanes(points)
     g, half = np.empty(9 * vector, points.dtype), np.empty(3 * line * vector, points.dtype)
-    out = np.empty(line * line * vector, points.dtype)
-    for t in range(thread * targets // threads, (thread + 1) * targets // threads):
+    out, pairs = np.empty(4 * count * vector, points.dtype), np.empty(4 * vector, points.dtype)
+    for four in range(thread * targets // (4 * threads), (thread + 1) * targets // (4 * threads)):
+        block = 4 * four // OUTPUTS * OUTPUTS
+        some = min(OUTPUTS, targets - block)
         for first in range(0, sources, vector):
-            count = min(vector, sources - first)
-            for lane in range(vector):
-                source = first + min(lane, count - 1)
-                filter = weight[t * target_step + source * source_step :]
-                for k in range(9):
-                    g[k * vector + lane] = filter[8 - k if turned else k]
-            for v in range(3):
-                spread(g, v * vector, 3 * vector, half, v * vector, 3 * vector)
-            for u in range(line):
-                spread(half, 3 * u * vector, vector, out, line * u * vector, vector)
-            for e in range(line * line):
-                to = (t * line * line + e) * sources + first
-                if count == vector:
-                    store(load(out, e * vector), flat, to)
+            here = min(vector, sources - first)
+            for k in range(4):
+                for lane in range(vector):
+                    source = first + min(lane, here - 1)
+                    filter = weight[(4 * four + k) * target_step + source * source_step :]
+                    for i in range(9):
+                        g[i * vector + lane] = filter[8 - i if turned else i]
+                for v in range(3):
+                    spread(g, v * vector, 3 * vector, half, v * vector, 3 * vector)
+                for u in range(line):
+                    to = (k * count + line * u) * vector
+                    spread(half, 3 * u * vector, vector, out, to, vector)
+            for e in range(count):
+                to = (block * count + e * some + 4 * four - block) * sources + 4 * first
+                if here == vector:
+                    _store_fours(out, e * vector, count * vector, pairs, points, to)
                     continue
-                row = flat[to:]
-                for lane in range(count):
-                    row[lane] = out[e * vector + lane]
+                for lane in range(here):
+                    for k in range(4):
+                        points[to + 4 * lane + k] = out[(k * count + e) * vector + lane]
+
+
+@inner
+def _store_fours(x, at, step, pairs, y, to):
+    """y[to + 4*lane + k] = x[at + k*step + lane] for k < 4"""
+    vector = lanes(x)
+    for k in range(2):
+        even, odd = load(x, at + k * step), load(x, at + (k + 2) * step)
+        store_interleaved(even, odd, pairs, 2 * k * vector)
+    for k in range(2):
+        even, odd = load(pairs, k * vector), load(pairs, (2 + k) * vector)
+        store_interleaved(even, odd, y, to + 2 * k * vector)
 
 
 @inner
@@ -140,7 +163,7 @@ def multiply_tiles(
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1:]
     down, across = _every(high, apart * m), _every(wide, apart * m)
-    x, y, points = x.reshape(-1), y.reshape(-1), points.reshape(-1)
+    x, y = x.reshape(-1), y.reshape(-1)
     vector = lanes(x)
     count = (m + 2) * (m + 2)
     padded = _padded(task_rows * across, vector)
@@ -166,21 +189,22 @@ def multiply_tiles(
         vectors = (here * across + vector - 1) // vector
         for o in range(0, outputs, OUTPUTS):
             some = min(OUTPUTS, outputs - o)
-            # A few tiles' vectors stay in the fastest memory for all these outputs.
+            # A few tiles' vectors stay in the fastest memory for all these outputs, whose points
+            # are read as they lie.
             for e in range(count):
                 v = 0
                 while v < vectors:
                     whole = v + FOUR <= vectors
                     place = e * point + v * vector
                     for k in range(0, some, 4):
-                        at = ((o + k) * count + e) * channels
+                        at = (o * count + e * some + k) * channels
                         to = e * product_point + k * padded + v * vector
                         if whole:
-                            _multiply(full, points, at, count * channels, channels, spread, place,
-                                      padded, products, to)  # fmt: skip
+                            _multiply(full, points, at, channels, spread, place, padded, products,
+                                      to)  # fmt: skip
                         else:
-                            _multiply(rest, points, at, count * channels, channels, spread, place,
-                                      padded, products, to)  # fmt: skip
+                            _multiply(rest, points, at, channels, spread, place, padded, products,
+                                      to)  # fmt: skip
                     v += FOUR if whole else 2
             for k in range(some):
                 shift, at = broadcast(bias, o + k), k * padded
@@ -252,13 +276,13 @@ def _padded(tiles, vector):
 
 
 @inner
-def _multiply(shape, points, at, apart, channels, spread, place, padded, products, to):
-    """products[to + m*padded + p] = sum_c points[at + m*apart + c] spread[place + c*padded + p],
-    p up to the tile's width"""
+def _multiply(shape, points, at, channels, spread, place, padded, products, to):
+    """products[to + m*padded + p] = sum_c points[at + 4*c + m] spread[place + c*padded + p],
+    m < 4, p up to the tile's width"""
     vector = lanes(points)
     tile = shape
     for c in range(channels):
-        tile = multiply_add(tile, points, at + c, apart, spread, place + c * padded, vector)
+        tile = multiply_add(tile, points, at + 4 * c, 1, spread, place + c * padded, vector)
     store_tile(tile, products, to, padded, vector)
 
 

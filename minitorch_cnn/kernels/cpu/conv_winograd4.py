@@ -19,9 +19,14 @@ from .simd import lanes, load, parted, store, store_interleaved
 
 
 @task_kernel
-def winograd4_weights(thread, threads, weight, points, target_step, source_step, turned):
-    """points[t,e,s] = (G g G^T)[e], g the filter from source s to target t, turned or not"""
-    spread_weights(6, _spread, thread, threads, weight, points, target_step, source_step, turned)
+def winograd4_weights(thread, threads, weight, points, targets, target_step, source_step, turned):
+    """points of [t,e,s] = (G g G^T)[e], g the filter from source s to target t, turned or not
+
+    They lie as those of `winograd_weights`.
+    """
+    spread_weights(
+        6, _spread, thread, threads, weight, points, targets, target_step, source_step, turned
+    )
 
 
 @inner
