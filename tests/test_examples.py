@@ -144,7 +144,16 @@ def test_resnet_reports_every_epoch(run, cifar):
 
 
 @pytest.mark.parametrize(
-    ("option", "changes"), [(("--label-smoothing", 0.1), 1), (("--nesterov",), 2)]
+    ("option", "changes"),
+    [
+        (("--label-smoothing", 0.1), 1),
+        (("--nesterov",), 2),
+        (("--schedule", "linear"), 2),
+        (("--padding", 8), 1),
+        (("--padding-mode", "reflect"), 1),
+        (("--uncropped-epochs", 1), 2),
+        (("--alternate",), 1),
+    ],
 )
 def test_resnet_takes_a_recipe(run, cifar, option, changes):
     def losses(*options):
@@ -154,6 +163,16 @@ def test_resnet_takes_a_recipe(run, cifar, option, changes):
     # An epoch is one step here, whose loss is of the weights before it.
     plain, other = losses(), losses("--mirror", *option)
     assert [a == b for a, b in zip(plain, other, strict=True)] == [changes > 1, False]
+
+
+def test_images_are_mirrored_in_every_other_epoch(run):
+    half_mirrored = runpy.run_path(str(EXAMPLES / "resnet_cifar10.py"))["half_mirrored"]
+    images = np.arange(5 * 2 * 3 * 1).reshape(5, 2, 3, 1)
+    for first, mirrored in [(0, [0, 2, 4]), (1, [1, 3])]:
+        expected = images.copy()
+        for n in mirrored:
+            expected[n] = np.stack([row[::-1] for row in images[n]])
+        np.testing.assert_array_equal(half_mirrored(images, first), expected)
 
 
 def test_prediction_with_mirror_images_counts_both(run):
@@ -173,9 +192,13 @@ def test_prediction_with_mirror_images_counts_both(run):
     assert mirrored.tolist() == [0, 1, 1]
 
 
-def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(run, cifar, monkeypatch):
+@pytest.mark.parametrize(
+    "recipe", [(), ("--schedule", "linear", "--alternate", "--uncropped-epochs", 1)]
+)
+def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, cifar, monkeypatch):
     def train(*options):
-        run("resnet_cifar10", "--root", cifar, "--batch-size", 8, "--epochs", 2, *options)
+        start = "--root", cifar, "--batch-size", 8, "--epochs", 2
+        run("resnet_cifar10", *start, *recipe, *options)
 
     def save_and_stop(state, path):
         save(state, path)

@@ -96,7 +96,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
-    in_lanes = outputs >= vector
+    in_lanes = outputs >= vector and not _one_vector(outputs, width, vector)
     block = BLOCK if in_lanes else BLOCK // 2 * vector
     plan = geometry(
         False, inputs, taps, x.shape[2:], gy.shape[2:], kernel, stride, padding, dilation,
@@ -140,8 +140,8 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         return
     kernel, vector = w.shape[2:], VECTOR_BYTES // source.itemsize
     inputs, outputs = source.shape[1] // groups, target.shape[1] // groups
-    pixels = target.shape[2] * target.shape[3]
-    way = _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vector)
+    size = target.shape[2:]
+    way = _way(kernel, stride, padding, dilation, groups, inputs, outputs, size, vector)
     if way == "product":
         batch = target.shape[0]
         product(
@@ -195,12 +195,13 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
         )  # fmt: skip
 
 
-def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vector):
+def _way(kernel, stride, padding, dilation, groups, inputs, outputs, size, vector):
     """By which method: a product of matrices, Winograd's, by channels or by positions.
 
     Tuned with `python -m bench.conv_layers`. `inputs` and `outputs` are channels of a group of the
-    source and the target, `pixels` those of the target's planes.
+    source and the target, whose planes are of this `size`.
     """
+    pixels = size[0] * size[1]
     pointwise = _is_pointwise(kernel, stride, padding)
     # Memory limits it: an image is read in place.
     if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
@@ -219,10 +220,20 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, pixels, vec
         return "positions"
     # To turn the weights, and the sums at the end, would take longer than to add up the terms. But
     # with a stride, neighbours in lanes have to be brought together or put apart one by one.
-    if stride == (1, 1) and inputs * kernel[0] * kernel[1] < (64 if pointwise else 24):
+    few = inputs * kernel[0] * kernel[1] < (64 if pointwise else 24)
+    if stride == (1, 1) and (few or _one_vector(outputs, size[1], vector)):
         return "positions"
     # Full lanes whatever the width, the stride and the dilation.
     return "channels"
+
+
+def _one_vector(outputs, width, vector):
+    """Whether channels fill one vector, and positions do better.
+
+    A tile of one vector of channels loads a factor for every product, which processors with few
+    registers, and short vectors, do at half their speed.
+    """
+    return REGISTERS < 32 and outputs == vector and 4 * width >= 3 * vector * -(-width // vector)
 
 
 def _tile_rows(outputs):
