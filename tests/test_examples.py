@@ -151,7 +151,6 @@ def test_resnet_reports_every_epoch(run, cifar):
         (("--schedule", "linear"), 2),
         (("--padding", 8), 1),
         (("--padding-mode", "reflect"), 1),
-        (("--uncropped-epochs", 1), 2),
         (("--alternate",), 1),
     ],
 )
@@ -192,9 +191,7 @@ def test_prediction_with_mirror_images_counts_both(run):
     assert mirrored.tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize(
-    "recipe", [(), ("--schedule", "linear", "--alternate", "--uncropped-epochs", 1)]
-)
+@pytest.mark.parametrize("recipe", [(), ("--schedule", "linear", "--alternate")])
 def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, cifar, monkeypatch):
     def train(*options):
         start = "--root", cifar, "--batch-size", 8, "--epochs", 2
