@@ -85,6 +85,8 @@ DILATED = {"padding": (1, 2), "dilation": (1, 2)}  # lest taps overlap on the wa
 LAST = POSITIONS, CHANNELS, "weight_by_positions"
 FEW = POSITIONS, POSITIONS, "weight_by_positions"
 MANY = CHANNELS, CHANNELS, "weight_by_channels"
+# Of as many channels as a vector has lanes.
+LANES = (POSITIONS, POSITIONS, "weight_by_positions") if processor.REGISTERS < 32 else MANY
 DEPTHWISE = "depthwise", "depthwise", "depthwise_weight"
 OVERLAP = CHANNELS, "spread_taps", "weight_by_channels"
 ALL_WINOGRAD = WINOGRAD, WINOGRAD, "winograd_weight_grad"
@@ -100,7 +102,13 @@ CASES = [
     Case("many channels", c=(2, 1), o=(1, 2), size=(6, 5), paths=MANY),
     Case("many terms", n=1, c=(0, 301), o=(2, 1), size=(4, 5), paths=MANY),
     Case("blocks of rows", c=(1, 1), o=(1, 2), size=(40, 31), padding=(0, 2), paths=MANY),
-    Case("long rows", n=1, c=(1, 0), o=(2, 0), size=(3, 300), padding=(2, 0), tile=0, paths=MANY),
+    Case("long rows", n=1, c=(1, 1), o=(2, 0), size=(3, 300), padding=(2, 0), tile=0, paths=MANY),
+    Case("as many channels as lanes", n=3, c=(1, 0), o=(1, 0), size=(6, 0), more_columns=2, tile=0,
+         paths=LANES),
+    Case("as many channels as lanes, strided", c=(1, 0), o=(1, 0), size=(6, 0), more_columns=2,
+         stride=(1, 2), tile=0, paths=MANY),
+    Case("as many channels as lanes, few columns", c=(1, 0), o=(1, 0), size=(6, 3), tile=0,
+         paths=MANY),
     Case("fewer positions than a tile has", c=(1, 2), o=(2, 1), size=(3, 1), paths=MANY),
     Case("one position", n=3, c=(2, 0), o=(1, 2), size=(3, 3), padding=(0, 0), tile=0, paths=MANY),
     Case("one pixel", n=1, c=(1, 2), o=(2, 1), size=(1, 1), padding=(2, 2), paths=MANY),

@@ -96,7 +96,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
         return
-    in_lanes = outputs >= vector and not _one_vector(outputs, width, vector)
+    in_lanes = outputs >= vector and not _one_vector(outputs, width, stride, vector)
     block = BLOCK if in_lanes else BLOCK // 2 * vector
     plan = geometry(
         False, inputs, taps, x.shape[2:], gy.shape[2:], kernel, stride, padding, dilation,
@@ -220,20 +220,23 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, size, vecto
         return "positions"
     # To turn the weights, and the sums at the end, would take longer than to add up the terms. But
     # with a stride, neighbours in lanes have to be brought together or put apart one by one.
-    few = inputs * kernel[0] * kernel[1] < (64 if pointwise else 24)
-    if stride == (1, 1) and (few or _one_vector(outputs, size[1], vector)):
+    if stride == (1, 1) and inputs * kernel[0] * kernel[1] < (64 if pointwise else 24):
+        return "positions"
+    if _one_vector(outputs, size[1], stride, vector):
         return "positions"
     # Full lanes whatever the width, the stride and the dilation.
     return "channels"
 
 
-def _one_vector(outputs, width, vector):
+def _one_vector(outputs, width, stride, vector):
     """Whether channels fill one vector, and positions do better.
 
     A tile of one vector of channels loads a factor for every product, which processors with few
-    registers, and short vectors, do at half their speed.
+    registers, and short vectors, do at half their speed. With a stride that is no worse than to
+    bring neighbours together, and with few columns than to leave a quarter of the lanes empty.
     """
-    return REGISTERS < 32 and outputs == vector and 4 * width >= 3 * vector * -(-width // vector)
+    full = 4 * width >= 3 * vector * -(-width // vector)
+    return REGISTERS < 32 and outputs == vector and stride == (1, 1) and full
 
 
 def _tile_rows(outputs):

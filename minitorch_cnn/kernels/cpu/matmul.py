@@ -17,7 +17,7 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .processor import VECTOR_BYTES
 from .reduce import sum
-from .simd import lanes, load, load_inside, store, transpose
+from .simd import lanes, load, load_inside, prefetch, prefetch_to_write, store, transpose
 from .simd_tiles import (
     column_offsets,
     column_tile,
@@ -177,6 +177,8 @@ def _multiply(
             tile = multiply_add(tile, a, here + k * term_step, steps, b, right + k * step, vector)
         if some == tile_columns(shape) * vector:
             store_tile(tile, y, place, rows, vector)
+            for m in range(tall):
+                prefetch_to_write(y, place + m * columns + some, some)
         else:
             store_tile_inside(tile, y, place, rows, some)
 
@@ -201,6 +203,7 @@ def _copy_panel(b, right, depth, columns, k0, terms, j, some, turned, panel, wid
                     store(load(b, row + lane), panel, out + lane)
                 else:
                     store(load_inside(b, row + lane, 0, some - lane), panel, out + lane)
+            prefetch(b, row + width, width)  # of the next panel: pieces of rows are short
         return
     for lane in range(0, width, vector):
         here = min(vector, some - lane)
