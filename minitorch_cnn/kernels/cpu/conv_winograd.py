@@ -87,7 +87,8 @@ def winograd_weights(thread, threads, weight, points, targets, target_step, sour
 def spread_weights(
     line, spread, thread, threads, weight, points, targets, target_step, source_step, turned
 ):
-    """The points of filters; `spread` is G g, of three vectors, for as many as a `line`"""
+    """The points of filters to a multiple of four targets; `spread` is G g, of three vectors, for
+    as many as a `line`"""
     count = line * line
     sources = points.size // (count * targets)
     vector = lanes(points)
