@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn.device import launch
-from minitorch_cnn.kernels.cpu import reduce
+from minitorch_cnn.kernels.cpu import large, reduce
 from minitorch_cnn.kernels.cpu.elementwise import LARGE
 from minitorch_cnn.utils.data import SampleStreams
 from minitorch_cnn.vision.transforms import RandomCrop, RandomHorizontalFlip, ToTensor
@@ -58,6 +58,7 @@ def run_all():
     table()
     activations()
     arithmetic()
+    past_caches()
     drawn(30, convs(3, 20, 20, 2), st.sampled_from(DTYPES), st.integers(0, 99))(convolution)()
     for x, w, options in CONVS:
         for dtype in DTYPES:
@@ -106,10 +107,19 @@ def activations():
                 backward(function(leaf((n,), dtype)))
 
 
-def arithmetic():
-    """Of more elements than NumPy computes with."""
+def past_caches():
+    """As if these could hold nothing."""
+    most, large.CACHES = large.CACHES, 0
+    try:
+        arithmetic(19)
+    finally:
+        large.CACHES = most
+
+
+def arithmetic(more=5):
+    """Of so many more elements than NumPy computes with."""
     for dtype in DTYPES:
-        x, y = (leaf((LARGE + n,), dtype).detach() for n in (5, 5))
+        x, y = (leaf((LARGE + more,), dtype).detach() for _ in range(2))
         for function in (mt.add, mt.sub, mt.mul):
             function(x, y)
         x.clone()

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from minitorch_cnn.kernels.cpu import elementwise, shape
+from minitorch_cnn.kernels.cpu import elementwise, large, shape
 from minitorch_cnn.kernels.cpu.elementwise import LARGE
 
-from .kernel_calls import call
+from .kernel_calls import call, call_on_threads
 
 FUNCTIONS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
 
@@ -40,3 +40,53 @@ def test_large_copies_take_any_layout_and_type():
         found = np.full(source.shape, np.nan, np.float32)
         shape.copy(source, found)
         np.testing.assert_array_equal(found, source.astype(np.float32))
+
+
+PAST_CACHES = {
+    "add": (large.add_past_caches, np.add, 2),
+    "sub": (large.sub_past_caches, np.subtract, 2),
+    "mul": (large.mul_past_caches, np.multiply, 2),
+    "copy": (large.copy_past_caches, np.positive, 1),
+}
+
+
+@pytest.mark.parametrize("name", PAST_CACHES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_past_the_caches_begin_and_end_anywhere(name, dtype):
+    kernel, function, operands = PAST_CACHES[name]
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=700).astype(dtype) for _ in range(operands)]
+    for n in (0, 1, 5, 16, 31, 64, 65, 130, 600):
+        given = [x[:n] for x in inputs]
+        for first in range(18):
+            for threads in (1, 2, 3):
+                found = np.full(n + 36, 9, dtype)
+                y = found[first : first + n]
+                for thread in range(threads):
+                    kernel.serial(thread, threads, *given, y)
+                np.testing.assert_array_equal(y, function(*given))
+                np.testing.assert_array_equal(np.delete(found, slice(first, first + n)), 9)
+
+
+@pytest.mark.parametrize("name", PAST_CACHES)
+def test_results_past_the_caches_may_lie_askew(name):
+    """At an address that is no multiple of an element's size, as a buffer of a file may."""
+    kernel, function, operands = PAST_CACHES[name]
+    inputs = [np.random.default_rng(k).normal(size=200) for k in range(operands)]
+    y = np.zeros(200 * 8 + 3, np.uint8)[3:].view(np.float64)
+    kernel.serial(0, 1, *inputs, y)
+    np.testing.assert_array_equal(y, function(*inputs))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_the_caches_cannot_hold_goes_past_them(monkeypatch, dtype):
+    monkeypatch.setattr(large, "CACHES", 0)
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(3, LARGE // 3 + 5)).astype(dtype) for _ in range(2))
+    for name, function in FUNCTIONS.items():
+        for found in call_on_threads(getattr(elementwise, name), [a, b], [(a.shape, dtype)]):
+            np.testing.assert_array_equal(found, function(a, b))
+        found = a.copy()
+        getattr(elementwise, name)(found, b, found)
+        np.testing.assert_array_equal(found, function(a, b))
+    np.testing.assert_array_equal(call(shape.copy, [a], [(a.shape, dtype)]), a)

@@ -13,6 +13,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     add_to,
     broadcast,
     copy_few,
+    drain,
     entry,
     filled,
     lanes,
@@ -26,6 +27,7 @@ from minitorch_cnn.kernels.cpu.simd import (
     store,
     store_first,
     store_interleaved,
+    store_past_caches,
     store_threes,
     sum_of_lanes,
     sums_of_rows,
@@ -307,6 +309,23 @@ def test_tiles_end_inside_their_columns(dtype):
 
 
 @njit
+def moves_past_caches(x, i, y, j):
+    store_past_caches(load(x, i), y, j)
+    drain()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_vectors_are_written_past_the_caches(dtype):
+    vector = vector_of(dtype)
+    x, y = numbers(dtype, vector + 1), np.full(4 * vector, 9, dtype)
+    first = -(y.ctypes.data // y.itemsize) % vector + vector
+    moves_past_caches(x, 1, y, first)
+    expected = np.full(4 * vector, 9, dtype)
+    expected[first : first + vector] = x[1:]
+    np.testing.assert_array_equal(y, expected)
+
+
+@njit
 def vectors(x, y):
     vector = lanes(x)
     a, b = load(x, 1), load(x, 1 + vector)
@@ -326,6 +345,7 @@ def vectors(x, y):
     store(zeros(x), y[13], 1)
     store(passed(a, b), y[14], 1)
     store(larger(b, a), y[15], 1)
+    store(a * b, y[16], 1)
     return vector, sum_of_lanes(a), largest_of_lanes(a)
 
 
@@ -334,7 +354,7 @@ def test_vectors_compute_their_formulas(dtype):
     vector = vector_of(dtype)
     x = numbers(dtype, 2 * vector + 2)
     x[1 + vector : 4 + vector] = 0, -0.0, np.nan
-    y = np.full((16, 2 * vector + 3), 7, dtype)
+    y = np.full((17, 2 * vector + 3), 7, dtype)
     expected = y.copy()
     a, b = x[1 : 1 + vector], x[1 + vector : -1]
     for k, value in enumerate((a, x[2], a + b, a - b, a / 2, -3 * a)):
@@ -346,6 +366,7 @@ def test_vectors_compute_their_formulas(dtype):
     expected[13, 1 : 1 + vector] = 0
     expected[14, 1 : 1 + vector] = np.where(b <= 0, 0, a)
     expected[15, 1 : 1 + vector] = np.where(b > a, b, a)  # of a NaN in b nothing stays
+    expected[16, 1 : 1 + vector] = a * b
     assert vectors(x, y) == (vector, a.sum(), a.max())
     np.testing.assert_array_equal(y, expected)
 

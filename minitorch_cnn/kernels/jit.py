@@ -30,7 +30,7 @@ from numpy import ndarray
 from . import drivers, helper, threads
 from .claim import Claim, Elsewhere
 from .drivers import Call, capture, captured, driver, on_host
-from .linked import KernelCompiler, LinkedCompiler
+from .linked import FlatCompiler, KernelCompiler, LinkedCompiler
 from .workspace import kept
 
 __all__ = [
@@ -114,8 +114,8 @@ def kernel(
 
     `work(*args)` estimates a call's multiply-adds; the call runs on several threads if that pays.
     It may look at shapes only, so that equal shapes take the same path and give the same bits.
-    Without it, the kernel is serial. With `flat`, array arguments arrive with one dimension; if
-    they are of one size, each element depends on those in its place alone.
+    Without it, the kernel is serial. With `flat`, array arguments arrive with one dimension, the
+    last is written, and if they are of one size, each element depends on those in its place alone.
     """
     return lambda function: Kernel(function, work, flat)
 
@@ -133,7 +133,8 @@ class Kernel:
     ) -> None:
         functools.update_wrapper(self, function)
         self.work, self.flat = work, flat
-        self.serial = _compile(function, parallel=False)
+        compiler = FlatCompiler if flat else KernelCompiler
+        self.serial = _compile(function, parallel=False, pipeline_class=compiler)
         self.parallel = _compile(function, parallel=True) if work is not None else self.serial
         self._by_parts: dict[Any, Callable[..., None]] = {}
 
@@ -242,8 +243,8 @@ def _limit_threads() -> None:
         _here.count = count
 
 
-def _compile(function: Callable[..., None], parallel: bool) -> Any:
-    options = {**COMPILED, "parallel": PRANGE_ONLY if parallel else False}
+def _compile(function: Callable[..., None], parallel: bool, **others: Any) -> Any:
+    options = {**COMPILED, "parallel": PRANGE_ONLY if parallel else False, **others}
     dispatcher: Any = njit(**options)(function)
     # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
     # kernel calls, and processes that write it at once can mix up each other's code.

@@ -17,7 +17,7 @@ from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.errors import NumbaTypeError
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["KernelCompiler", "LinkedCompiler"]
+__all__ = ["FlatCompiler", "KernelCompiler", "LinkedCompiler"]
 
 
 class _Library(JITCodeLibrary):  # Numba's word for what it compiles together
@@ -93,6 +93,19 @@ class KernelCompiler(CompilerBase):
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return [DefaultPassBuilder.define_nopython_pipeline(state)]
+
+
+class FlatCompiler(KernelCompiler):
+    """The same for kernels of which each element of one result is made of those in its place.
+
+    The result may be an operand, too. LLVM has vectors only for arrays that it knows to be apart,
+    and to test them, one by one for others. It is told that they are: what is read in a place is
+    needed for what is written there, so that it cannot be read later, also if they are the same.
+    """
+
+    def define_pipelines(self) -> list[PassManager]:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
 
 
 class LinkedCompiler(KernelCompiler):

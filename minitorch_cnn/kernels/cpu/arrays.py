@@ -14,7 +14,7 @@ def in_step(x: Any, y: Any) -> bool:
         and x.dtype.kind == "f"
         and x.flags.c_contiguous
         and y.flags.c_contiguous
-        and (not np.may_share_memory(x, y) or x.ctypes.data == y.ctypes.data)
+        and (x is y or not np.may_share_memory(x, y) or x.ctypes.data == y.ctypes.data)
     )
 
 

@@ -51,7 +51,7 @@ def _arithmetic(ufunc: Any, name: str) -> Callable[..., None]:
         if y.size >= LARGE and in_step(a, y) and in_step(b, y):
             from . import large
 
-            getattr(large, name)(a, b, y)
+            large.arithmetic(name, a, b, y)
         else:
             on_host(alone)
             alone(a, b, y)

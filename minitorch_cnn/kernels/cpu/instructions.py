@@ -44,6 +44,13 @@ def store(builder, value, pointer):
     builder.store(value, place, align=size(value.type))
 
 
+def store_past_caches(builder, value, pointer):
+    """Write a vector to an address that is a multiple of its size, without use of the caches."""
+    place = builder.bitcast(pointer, value.type.as_pointer())
+    written = builder.store(value, place, align=VECTOR_BYTES)
+    written.set_metadata("nontemporal", builder.module.add_metadata([INT32(1)]))
+
+
 def filled(builder, kind, scalar):
     """A vector of one value."""
     nothing = ir.Constant(kind, ir.Undefined)

@@ -1,17 +1,36 @@
-"""Arithmetic and copies of so many elements that threads share them; all arrays without gaps."""
+"""Arithmetic and copies of so many elements that threads share them; all arrays without gaps.
+
+What the caches can't hold is written past them, in kernels of its own: the lines of a result need
+not be fetched first, so that of a sum's four streams from and to memory there are three.
+"""
 
 import functools
 from typing import Any
 
 import numpy as np
 
-from ..jit import kernel, prange
+from ..jit import inner, kernel, prange, threads_for
+from ..tasks import PART, task_kernel
 from .arrays import groups_of, in_step
+from .simd import drain, lanes, load, store_past_caches
 from .spread import spread
+
+CACHES = 1 << 25
+"""Bytes of all arrays beyond which results are written past the caches. At 20 MB this takes as long
+or longer, at 39 MB it was 1.2 to 1.3 times as fast, at 157 MB 1.4 to 1.6 times."""
 
 
 def _traffic(*arrays):
     return 8 * arrays[0].size  # to fetch and to write them takes as long as so many multiply-adds
+
+
+def arithmetic(name: str, a: Any, b: Any, y: Any) -> None:
+    """y = a + b, a - b or a b, by the name `add`, `sub` or `mul`"""
+    if 3 * y.nbytes <= CACHES:
+        _WITHIN_CACHES[name](a, b, y)
+    else:
+        flat = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+        _PAST_CACHES[name](threads_for(_traffic(y)), *flat)
 
 
 @kernel(work=_traffic, flat=True)
@@ -35,10 +54,71 @@ def mul(a, b, y):
         y[i] = a[i] * b[i]
 
 
+@task_kernel
+def add_past_caches(thread, threads, a, b, y):
+    """y = a + b"""
+    first, start, stop, last = _share(y, thread, threads)
+    for i in range(first, start):
+        y[i] = a[i] + b[i]
+    for i in range(start, stop, lanes(y)):
+        store_past_caches(load(a, i) + load(b, i), y, i)
+    for i in range(stop, last):
+        y[i] = a[i] + b[i]
+    drain()
+
+
+@task_kernel
+def sub_past_caches(thread, threads, a, b, y):
+    """y = a - b"""
+    first, start, stop, last = _share(y, thread, threads)
+    for i in range(first, start):
+        y[i] = a[i] - b[i]
+    for i in range(start, stop, lanes(y)):
+        store_past_caches(load(a, i) - load(b, i), y, i)
+    for i in range(stop, last):
+        y[i] = a[i] - b[i]
+    drain()
+
+
+@task_kernel
+def mul_past_caches(thread, threads, a, b, y):
+    """y = a b"""
+    first, start, stop, last = _share(y, thread, threads)
+    for i in range(first, start):
+        y[i] = a[i] * b[i]
+    for i in range(start, stop, lanes(y)):
+        store_past_caches(load(a, i) * load(b, i), y, i)
+    for i in range(stop, last):
+        y[i] = a[i] * b[i]
+    drain()
+
+
+@inner
+def _share(y, thread, threads):
+    """Where a thread's elements begin, where its vectors do, and where these and those end.
+
+    Vectors lie at multiples of their size: only there can they be written past the caches.
+    """
+    lines = (y.size + PART - 1) // PART
+    first = min(lines * thread // threads * PART, y.size)
+    last = min(lines * (thread + 1) // threads * PART, y.size)
+    vector = lanes(y)
+    to_vector = -(y.ctypes.data // y.itemsize + first) % vector
+    start = min(first + to_vector, last) if y.ctypes.data % y.itemsize == 0 else last
+    return first, start, start + (last - start) // vector * vector, last
+
+
+_WITHIN_CACHES = {"add": add, "sub": sub, "mul": mul}
+_PAST_CACHES = {"add": add_past_caches, "sub": sub_past_caches, "mul": mul_past_caches}
+
+
 def copied(x: Any, y: Any) -> bool:
     """Whether kernels can make y = x, and did: x has no gaps, or repeats numbers that have none."""
     if in_step(x, y):
-        _copy(x, y)
+        if 2 * y.nbytes <= CACHES:
+            _copy(x, y)
+        else:
+            copy_past_caches(threads_for(_traffic(y)), x.reshape(-1), y.reshape(-1))
         return True
     alike = x.shape == y.shape and x.dtype == y.dtype and x.dtype.kind == "f"
     if not alike or not y.flags.c_contiguous or np.may_share_memory(x, y):
@@ -76,3 +156,16 @@ def _copy(x, y):
     """y = x"""
     for i in prange(y.size):
         y[i] = x[i]
+
+
+@task_kernel
+def copy_past_caches(thread, threads, x, y):
+    """y = x"""
+    first, start, stop, last = _share(y, thread, threads)
+    for i in range(first, start):
+        y[i] = x[i]
+    for i in range(start, stop, lanes(y)):
+        store_past_caches(load(x, i), y, i)
+    for i in range(stop, last):
+        y[i] = x[i]
+    drain()

@@ -264,6 +264,32 @@ def store(typingctx, vector, y, i):
     return types.void(vector, y, i), codegen
 
 
+@intrinsic
+def store_past_caches(typingctx, vector, y, i):
+    """y[i :] = the vector, its address a multiple of a vector's size; `drain` has to follow
+
+    The caches neither fetch what it overwrites nor keep what it writes.
+    """
+
+    def codegen(context, builder, signature, args):
+        place = emit.element(context, builder, y, args[1], i, args[2])
+        emit.store_past_caches(builder, args[0], place)
+        return context.get_dummy_value()
+
+    return types.void(vector, y, i), codegen
+
+
+@intrinsic
+def drain(typingctx):
+    """Have what was written past the caches be there before anything that is written after it."""
+
+    def codegen(context, builder, signature, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 def _prefetching(x, i, count, writing):
     line = 64 * 8 // x.dtype.bitwidth  # elements
 
@@ -411,12 +437,12 @@ def add_neighbours(typingctx, x, i):
     return Vector(x.dtype)(x, i), codegen
 
 
-def _arithmetic(name):
+def _arithmetic(instruction):
     """An intrinsic for an instruction of two vectors."""
 
     def operation(typingctx, a, b):
         def codegen(context, builder, signature, args):
-            return getattr(builder, name)(*args)
+            return getattr(builder, instruction)(*args)
 
         return a(a, b), codegen
 
@@ -424,6 +450,7 @@ def _arithmetic(name):
 
 
 _vector_add, _vector_sub = _arithmetic("fadd"), _arithmetic("fsub")
+_vector_multiply = _arithmetic("fmul")
 
 
 def _arithmetic_with_scalar(instruction):
@@ -459,6 +486,8 @@ def _sub(a, b):
 
 @overload(operator.mul)
 def _mul(a, b):
+    if isinstance(a, Vector) and isinstance(b, Vector):
+        return lambda a, b: _vector_multiply(a, b)
     if isinstance(a, Vector) and isinstance(b, (types.Float, types.Integer)):
         return lambda a, b: _vector_scale(a, b)
     return None
