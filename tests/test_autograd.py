@@ -11,6 +11,7 @@ import minitorch_cnn as mt
 from minitorch_cnn import autograd
 from minitorch_cnn.autograd.function import once_differentiable
 from minitorch_cnn.autograd.gradcheck import GradcheckError
+from minitorch_cnn.device import observe
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,33 @@ def test_grad_returns_gradients_and_changes_none(torch):
         assert g.tolist() == [0]
         with pytest.raises(ValueError, match="allow_unused"):
             t.autograd.grad(y, x, allow_unused=False, materialize_grads=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "launched"),
+    [
+        ("x", ["relu_grad", "conv2d_input_grad", "conv2d_input_grad"]),
+        ("w", ["relu_grad", "conv2d_weight_grad"]),
+        ("v", ["relu_grad", "conv2d_input_grad", "conv2d_weight_grad"]),
+        ("xv", ["relu_grad", "conv2d_input_grad", "conv2d_input_grad", "conv2d_weight_grad"]),
+    ],
+)
+def test_of_gradients_only_those_that_lead_to_what_is_asked_for_are_computed(asked, launched):
+    shapes = {"x": (2, 3, 5, 5), "v": (4, 3, 3, 3), "w": (2, 4, 3, 3)}
+    leaves = {name: mt.randn(*shape, requires_grad=True) for name, shape in shapes.items()}
+    hidden = mt.nn.functional.conv2d(leaves["x"], leaves["v"])
+    y = mt.relu(mt.nn.functional.conv2d(hidden, leaves["w"]))
+    g = mt.randn(*y.shape)
+    every = dict(zip("xvw", mt.autograd.grad(y, leaves.values(), g, retain_graph=True)))
+    names = []
+    before = observe(lambda device, name, *_: names.append(name.partition(".")[2]))
+    try:
+        found = mt.autograd.grad(y, [leaves[name] for name in asked], g)
+    finally:
+        observe(before)
+    assert names == launched
+    for name, gradient in zip(asked, found, strict=True):
+        assert mt.equal(gradient, every[name])
 
 
 def test_grad_of_a_result_neither_runs_nor_frees_what_made_it(torch):

@@ -75,7 +75,9 @@ class _FunctionNode(Node):
     def name(self) -> str:
         return f"{self.function.__name__}Backward"
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
         if self.context._saved is None:
             _ = self.context.saved_tensors  # raises
         if self.context._materialize:
@@ -209,7 +211,9 @@ class _OnceNode(Node):
 
     __slots__ = ()
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
         raise RuntimeError(
             "trying to differentiate twice a function that was marked with @once_differentiable"
         )

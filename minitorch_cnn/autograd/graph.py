@@ -198,8 +198,11 @@ class Node:
             ]
         )
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
-        """Gradients of the inputs from those of the outputs."""
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
+        """Gradients of the inputs from those of the outputs; of those inputs that are `asked` for,
+        if a set of them is given: others may be left out."""
         raise NotImplementedError
 
     def release(self) -> None:
@@ -278,7 +281,14 @@ def _walk(
                             arrived[id(node), i] = (node, known_grad)
                 if running is not None and node not in running:
                     continue
-                edges, found = node.edges, node.backward(grads)
+                edges, asked = node.edges, None
+                if known is not None and watched is not None:
+                    asked = {
+                        i
+                        for i, e in enumerate(edges)
+                        if e is not None and (e[0] in known or (id(e[0]), e[1]) in watched)
+                    }
+                found = node.backward(grads, asked)
                 if not retain_graph:
                     node.release()
             for edge_, part in zip(edges, found):

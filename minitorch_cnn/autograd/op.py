@@ -488,7 +488,9 @@ class Op(Node):
             else:
                 kept.append((t, t._counter, t._counter[0], None, 0))
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
         if self.saved is None:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved "
@@ -508,6 +510,8 @@ class Op(Node):
             kept.append(self._take(len(kept), entry))
         found: list[Tensor | None] = [None] * len(self.edges)
         for inputs, rule, places in self.plan.rules:
+            if asked is not None and asked.isdisjoint(inputs):
+                continue
             # Most rules name all that is kept, in its order: no list need be made for them.
             values = kept if places is None else [kept[place] for place in places]
             gradients = rule(self, *gys, *values)

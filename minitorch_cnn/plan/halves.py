@@ -67,7 +67,9 @@ class Entrance(graph.Node):
 
     __slots__ = ()
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
         return grads
 
 
@@ -144,7 +146,9 @@ class Call(graph.Node):
     def name(self) -> str:
         return "CompiledBackward0"
 
-    def backward(self, grads: list[Tensor | None]) -> Sequence[Tensor | None]:
+    def backward(
+        self, grads: list[Tensor | None], asked: set[int] | None = None
+    ) -> Sequence[Tensor | None]:
         if graph.recording.enabled:
             raise RuntimeError(
                 "gradients of a compiled function can't be differentiated in turn (create_graph); "
