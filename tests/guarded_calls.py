@@ -38,6 +38,7 @@ CONVS = [  # batch, channels, size; filters, kernel; options
     ((2, 3, 12, 11), (24, 3, 5, 5), {"padding": (0, 1)}),  # taps that overlap
     ((2, 3, 8, 16), (7, 3, 3, 3), {"padding": 1}),  # a tile of channels that is not full
     ((1, 400, 7, 7), (1024, 400, 1, 1), {}),  # a large product, in blocks of rows
+    ((3, 130, 5, 5), (33, 130, 1, 1), {}),  # one of planes side by side
 ]
 
 

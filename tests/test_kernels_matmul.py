@@ -19,10 +19,11 @@ SIZES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=[1, 3])
+@pytest.fixture(params=[(1, matmul.BLOCK), (3, 1 << 15)])
 def shares(request, monkeypatch):
-    """Products are made in so many threads' shares, the last first."""
-    count = request.param
+    """Products are made in so many threads' shares, the last first, in blocks of such a size."""
+    count, block = request.param
+    monkeypatch.setattr(matmul, "BLOCK", block)
     monkeypatch.setattr(matmul, "threads_for", lambda work: count)
 
     def in_turns(kernel):
@@ -40,7 +41,7 @@ def shares(request, monkeypatch):
 def test_products_of_all_sizes(dtype, shares):
     generator = np.random.default_rng(0)
     for rows, depth, columns in SIZES:
-        for lefts, rights in ((1, 1), (2, 1), (1, 2)):
+        for lefts, rights in ((1, 1), (2, 1), (1, 2), (1, 5), (3, 3)):
             a = generator.integers(-4, 5, (lefts, rows, depth)).astype(dtype)
             b = generator.integers(-4, 5, (rights, depth, columns)).astype(dtype)
             exact = a.astype(np.int64) @ b.astype(np.int64)

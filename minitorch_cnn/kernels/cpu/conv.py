@@ -206,11 +206,9 @@ def _way(kernel, stride, padding, dilation, groups, inputs, outputs, size, vecto
     # Memory limits it: an image is read in place.
     if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
         return "depthwise"
-    # Memory limits it: a product reads every image in place, and its rows are whole planes. But the
-    # more terms there are, the less it takes to lay out images for lanes that are full.
-    panels = -(-pixels // (2 * vector)) * 2 * vector
-    full = 16 * panels <= 17 * pixels or inputs < 8 * vector or outputs < vector
-    if pointwise and groups == 1 and pixels >= 3 * vector and full:
+    # Memory limits it: a product reads every image in place, and its rows are whole planes. With
+    # many terms these may be short: to turn as many weights would take longer than to join planes.
+    if pointwise and groups == 1 and (pixels >= 3 * vector or inputs >= 8 * vector):
         return "product"
     # Fewer multiplications than the sum has terms.
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):

@@ -5,6 +5,8 @@ Not BLAS, which has a second pool of threads, and bits that vary with their numb
 - *by columns*: lanes are neighbouring columns of the result; a panel of the right matrix, a tile's
   width of columns, is multiplied with all rows of the left one. It is copied first where its rows
   lie far apart and many rows use it, if it is stored transposed, or where columns end inside it.
+  Where one left matrix serves a stack of right ones, their columns count as those of one matrix: a
+  panel may begin in one and end in the next, and only the last of all has empty lanes.
 - *by rows*: lanes run along the sum, for a transposed right matrix and few rows on the left.
 """
 
@@ -17,7 +19,7 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .processor import VECTOR_BYTES
 from .reduce import sum
-from .simd import lanes, load, load_inside, prefetch, prefetch_to_write, store, transpose
+from .simd import copy_few, lanes, load, load_inside, prefetch, prefetch_to_write, store, transpose
 from .simd_tiles import (
     column_offsets,
     column_tile,
@@ -36,7 +38,8 @@ from .tiles import FOUR
 
 MANY = 32  # rows that repay a copy of the right matrix
 TERMS = 256  # of which a panel is made at a time
-BLOCK = 1 << 15  # elements that stay in fast memory, the second level of caches
+BLOCK = 1 << 17  # elements that stay in fast memory, the second level of caches
+AT_ONCE = 16  # rows that are finished before their pieces are handed out
 
 
 @driver
@@ -79,7 +82,7 @@ def product(
         return
     # Blocks of rows of the left matrix, so small that one stays in fast memory for all panels.
     blocks = max(1, min(-(-rows // 4), rows * min(depth, TERMS) // BLOCK))
-    memory = workspace("panel", threads, (TERMS + 1) * FOUR * vector, y.dtype)
+    memory = workspace("panel", threads, (TERMS + 1 + AT_ONCE) * FOUR * vector, y.dtype)
     by_columns(threads, a, b, bias, y, memory, turn_a, turn_b, blocks, bias_of_rows)
 
 
@@ -94,8 +97,12 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
     depth = a.shape[1] if turn_a else a.shape[2]
     vector, memory = lanes(y), memories[thread]
     line = memory[TERMS * FOUR * vector :]
+    results = line[FOUR * vector :]
     wide, slim = zero_tile(y, 4, FOUR), zero_tile(y, 4, 2)
-    tiles, vectors = (rows + 3) // 4, (columns + vector - 1) // vector
+    alike = a.shape[0] == 1 and b.shape[0] == stack and not turn_b
+    side_by_side = stack if alike and (bias_of_rows or bias.size == 0) else 1
+    stack, across = stack // side_by_side, columns * side_by_side
+    tiles, vectors = (rows + 3) // 4, (across + vector - 1) // vector
     # What wide panels leave is done in slim ones, unless these together are as wide as one more.
     wides = vectors // FOUR
     slims = (vectors - wides * FOUR + 1) // 2
@@ -125,8 +132,10 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
         place = origin + (t1 - t0) * here
         if i0 >= i1:
             continue
-        j, width = first * vector, here * vector
-        some = min(width, columns - j)
+        s += first * vector // columns
+        j, width = first * vector % columns, here * vector
+        some = min(width, across - first * vector)
+        goes_on = j + some > columns  # in the next matrix
         right = s * depth * columns if rights > 1 else 0
         left, to = s * rows * depth if lefts > 1 else 0, s * rows * columns + j
         for lane in range(0, width, vector):
@@ -137,19 +146,34 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
         for part in range(parts):
             k0, k1 = part * depth // parts, (part + 1) * depth // parts
             source, at, step = b, right + k0 * columns + j, columns
-            if turn_b or some < width or rows >= MANY:
+            if goes_on:
+                _copy_pieces(b, at, columns, j, depth, k1 - k0, some, memory, width)
+            elif turn_b or some < width or rows >= MANY:
                 _copy_panel(b, right, depth, columns, k0, k1 - k0, j, some, turn_b, memory, width)
+            if goes_on or turn_b or some < width or rows >= MANY:
                 source, at, step = memory, 0, width
-            if here == FOUR:
-                _multiply(
-                    wide, a, left + k0 * term_step, row_step, term_step, source, at, step, k0, k1,
-                    of_rows, line, y, to, columns, i0, i1, some,
-                )  # fmt: skip
-            else:
-                _multiply(
-                    slim, a, left + k0 * term_step, row_step, term_step, source, at, step, k0, k1,
-                    of_rows, line, y, to, columns, i0, i1, some,
-                )  # fmt: skip
+            # Rows of results that go on in the next matrix are made elsewhere, some at a time.
+            target, out, out_step, count, rows_here = y, to, columns, some, i1 - i0
+            if goes_on:
+                target, out_step, count, rows_here = results, width, width, AT_ONCE
+            for i in range(i0, i1, rows_here):
+                last = min(i + rows_here, i1)
+                if goes_on:
+                    out = -i * width
+                    if k0 > 0:
+                        _hand_out(y, to, columns, j, rows, i, last, some, results, width, True)
+                if here == FOUR:
+                    _multiply(
+                        wide, a, left + k0 * term_step, row_step, term_step, source, at, step, k0,
+                        k1, of_rows, line, target, out, out_step, i, last, count,
+                    )  # fmt: skip
+                else:
+                    _multiply(
+                        slim, a, left + k0 * term_step, row_step, term_step, source, at, step, k0,
+                        k1, of_rows, line, target, out, out_step, i, last, count,
+                    )  # fmt: skip
+                if goes_on:
+                    _hand_out(y, to, columns, j, rows, i, last, some, results, width, False)
 
 
 @inner
@@ -188,6 +212,50 @@ def _four_steps(step, count):
     """Offsets of four rows of which only `count` are there; the last stands for the others."""
     last = count - 1
     return 0, min(1, last) * step, min(2, last) * step, last * step
+
+
+@inner
+def _copy_pieces(b, at, columns, j, depth, terms, some, panel, width):
+    """panel[k,lane] = b[k,j+lane] for k < terms, 0 for lane >= some; b begins before `at` by j
+
+    Columns beyond the last are those of the next of a stack of matrices with so many rows.
+    """
+    zero = b.dtype.type(0)
+    done = 0
+    while done < some:
+        count = min(columns - j, some - done)
+        for k in range(terms):
+            _copy_row(b, at + k * columns, panel, k * width + done, count)
+        at, j, done = at - j + depth * columns, 0, done + count
+    for k in range(terms):
+        for lane in range(some, width):
+            panel[k * width + lane] = zero
+
+
+@inner
+def _hand_out(y, to, columns, j, rows, i0, i1, some, results, width, back):
+    """y[i,j+lane] = results[i-i0,lane] for i0 <= i < i1, lane < some, or the other way; y begins
+    before `to` by j, and columns beyond the last are those of the next of a stack of matrices"""
+    done = 0
+    while done < some:
+        count = min(columns - j, some - done)
+        for i in range(i0, i1):
+            place, here = to + i * columns, (i - i0) * width + done
+            if back:
+                _copy_row(y, place, results, here, count)
+            else:
+                _copy_row(results, here, y, place, count)
+        to, j, done = to - j + rows * columns, 0, done + count
+
+
+@inner
+def _copy_row(x, i, y, j, count):
+    """y[j+q] = x[i+q] for q < count"""
+    vector = lanes(y)
+    whole = count // vector * vector
+    for q in range(0, whole, vector):
+        store(load(x, i + q), y, j + q)
+    copy_few(x, i + whole, y, j + whole, count - whole)
 
 
 @inner
