@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 import minitorch_cnn as torch
 from minitorch_cnn import nn
-from minitorch_cnn.utils.data import DataLoader
+
+Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
+"""Images with their labels, as a loader gives them."""
 
 
 def predict(
-    model: nn.Module, loader: DataLoader, mirror: bool = False
+    model: nn.Module, batches: Batches, mirror: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of a loader's images, and the classes that the model sees in them.
+    """The labels of images, and the classes that the model sees in them.
 
     With `mirror` it looks at each image and at its mirror image, and what it says of both counts.
     """
@@ -24,7 +28,7 @@ def predict(
     classify = torch.compile(lambda images: scores(images).argmax(1))
     model.eval()
     with torch.no_grad():
-        for images, targets in loader:
+        for images, targets in batches:
             predicted.append(classify(images).numpy())
             labels.append(targets.numpy())
     return np.concatenate(labels), np.concatenate(predicted)

@@ -10,7 +10,8 @@ each, from which --resume goes on as if nothing had stopped it.
 A recipe for few epochs:
 
     python examples/resnet_cifar10.py --root data --epochs 30 --schedule linear --lr 0.2 \\
-        --nesterov --weight-decay 5e-4 --label-smoothing 0.1 --padding-mode reflect --alternate
+        --nesterov --weight-decay 5e-4 --label-smoothing 0.1 --padding-mode reflect --alternate \\
+        --enlarged 14
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from tqdm import tqdm
 
 import minitorch_cnn as torch
 from minitorch_cnn import nn, optim
+from minitorch_cnn.nn import functional as F
 from minitorch_cnn.utils.data import DataLoader, Subset
 from minitorch_cnn.vision import datasets, models, transforms
 
@@ -71,6 +74,21 @@ def test_batches(options: argparse.Namespace) -> DataLoader:
     return DataLoader(images, options.batch_size, num_workers=2)
 
 
+class Enlarged:
+    """A loader's batches with images of `size` rows and columns: a network sees more in them."""
+
+    def __init__(self, loader: DataLoader, size: int) -> None:
+        self.loader = loader
+        self.size = (size, size)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for images, labels in self.loader:
+            yield F.interpolate(images, self.size, mode="bilinear"), labels
+
+
 def schedule(
     optimizer: optim.Optimizer, options: argparse.Namespace, steps: int
 ) -> optim.lr_scheduler.LRScheduler:
@@ -108,7 +126,7 @@ class Training:
         self.optimizer.step()
         return loss
 
-    def run_epoch(self, loader: DataLoader) -> float:
+    def run_epoch(self, loader: DataLoader | Enlarged) -> float:
         """Train on all batches once; returns their mean loss."""
         self.epoch += 1
         self.model.train()
@@ -184,6 +202,19 @@ def main() -> None:
         "--alternate", action="store_true", help="mirror images in turn, not at random"
     )
     parser.add_argument(
+        "--enlarged",
+        type=int,
+        default=0,
+        metavar="N",
+        help="train and test on enlarged images in the last N epochs, default: %(default)s",
+    )
+    parser.add_argument(
+        "--enlarged-size",
+        type=int,
+        default=40,
+        help="rows and columns of an enlarged image, default: %(default)s",
+    )
+    parser.add_argument(
         "--mirror", action="store_true", help="test on the images and their mirror images together"
     )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -205,8 +236,14 @@ def main() -> None:
 
     while training.epoch < options.epochs:
         started = time.perf_counter()
-        loss = training.run_epoch(images.batches(training.epoch + 1))
-        labels, predicted = predict(training.model, test_loader, options.mirror)
+        train, test = images.batches(training.epoch + 1), test_loader
+        if training.epoch >= options.epochs - options.enlarged:
+            train, test = (
+                Enlarged(train, options.enlarged_size),
+                Enlarged(test, options.enlarged_size),
+            )
+        loss = training.run_epoch(train)
+        labels, predicted = predict(training.model, test, options.mirror)
         training.save(options.out / "resnet_cifar10.pt")
         print(
             f"Epoch {training.epoch}: loss {loss:.4f}, "

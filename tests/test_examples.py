@@ -152,6 +152,8 @@ def test_resnet_reports_every_epoch(run, cifar):
         (("--padding", 8), 1),
         (("--padding-mode", "reflect"), 1),
         (("--alternate",), 1),
+        (("--enlarged", 1), 2),
+        (("--enlarged", 2, "--enlarged-size", 33), 1),
     ],
 )
 def test_resnet_takes_a_recipe(run, cifar, option, changes):
@@ -172,6 +174,17 @@ def test_images_are_mirrored_in_every_other_epoch(run):
         for n in mirrored:
             expected[n] = np.stack([row[::-1] for row in images[n]])
         np.testing.assert_array_equal(half_mirrored(images, first), expected)
+
+
+def test_images_are_enlarged_between_their_pixels(run):
+    enlarged = runpy.run_path(str(EXAMPLES / "resnet_cifar10.py"))["Enlarged"]
+    batch = torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]]), torch.tensor([3])
+    loader = enlarged([batch], 4)
+    ((images, labels),) = loader
+    rows = torch.tensor([[0.0, 2.0, 6.0, 8.0]]).T
+    assert torch.equal(images, (rows + torch.tensor([0.0, 1.0, 3.0, 4.0]))[None, None])
+    assert labels.tolist() == [3]
+    assert len(loader) == 1
 
 
 def test_prediction_with_mirror_images_counts_both(run):
