@@ -121,8 +121,10 @@ def arithmetic(more=5):
     """Of so many more elements than NumPy computes with."""
     for dtype in DTYPES:
         x, y = (leaf((LARGE + more,), dtype).detach() for _ in range(2))
-        for function in (mt.add, mt.sub, mt.mul):
+        for function in (mt.add, mt.sub, mt.mul, mt.div):
             function(x, y)
+        for function in (mt.neg, mt.abs, mt.sqrt, mt.exp, mt.log):
+            function(x)
         x.clone()
         for repeated in (x[:1].expand(LARGE), x[: LARGE // 2].expand(2, -1)):
             repeated.clone()

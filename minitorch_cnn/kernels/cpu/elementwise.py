@@ -1,8 +1,8 @@
 """Arithmetic, comparisons and elementary functions, element by element with broadcasting.
 
 These are NumPy's ufuncs: vectorised, at home with any strides, and ready without compilation. They
-run on one thread; so for sums, differences and products of many elements there are kernels, in
-`large`, which is imported when it is needed.
+run on one thread; so for arithmetic with many elements, and for what is most often computed of
+them, there are kernels, in `large`, which is imported when it is needed.
 """
 
 import contextvars
@@ -60,10 +60,26 @@ def _arithmetic(ufunc: Any, name: str) -> Callable[..., None]:
     return driver(run)
 
 
+def _function(ufunc: Any, name: str) -> Callable[..., None]:
+    alone = _elementwise(ufunc)
+
+    def run(x: Any, y: Any) -> None:
+        if y.size >= LARGE and in_step(x, y):
+            from . import large
+
+            getattr(large, name)(x, y)
+        else:
+            on_host(alone)
+            alone(x, y)
+
+    run.__name__ = ufunc.__name__
+    return driver(run)
+
+
 add = _arithmetic(np.add, "add")
 sub = _arithmetic(np.subtract, "sub")
 mul = _arithmetic(np.multiply, "mul")
-div = _elementwise(np.true_divide)
+div = _arithmetic(np.true_divide, "div")
 
 eq = _elementwise(np.equal)
 ne = _elementwise(np.not_equal)
@@ -83,14 +99,14 @@ isnan = _elementwise(np.isnan)
 isinf = _elementwise(np.isinf)
 isfinite = _elementwise(np.isfinite)
 
-neg = _elementwise(np.negative)
-abs = _elementwise(np.absolute)
+neg = _function(np.negative, "neg")
+abs = _function(np.absolute, "abs")
 reciprocal = _elementwise(np.reciprocal)
-sqrt = _elementwise(np.sqrt)
-exp = _elementwise(np.exp)
+sqrt = _function(np.sqrt, "sqrt")
+exp = _function(np.exp, "exp")
 exp2 = _elementwise(np.exp2)
 expm1 = _elementwise(np.expm1)
-log = _elementwise(np.log)
+log = _function(np.log, "log")
 log1p = _elementwise(np.log1p)
 log2 = _elementwise(np.log2)
 log10 = _elementwise(np.log10)

@@ -1,19 +1,21 @@
-"""Arithmetic and copies of so many elements that threads share them; all arrays without gaps.
+"""Arithmetic, functions and copies of so many elements that threads share them, without gaps.
 
 What the caches can't hold is written past them, in kernels of its own: the lines of a result need
 not be fetched first, so that of a sum's four streams from and to memory there are three.
 """
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from ..jit import inner, kernel, prange, threads_for
 from ..tasks import PART, task_kernel
+from . import functions
 from .arrays import groups_of, in_step
 from .simd import drain, lanes, load, store_past_caches
-from .spread import spread
+from .spread import quotient, spread
 
 CACHES = 1 << 25
 """Bytes of all arrays beyond which results are written past the caches. At 20 MB this takes as long
@@ -25,12 +27,14 @@ def _traffic(*arrays):
 
 
 def arithmetic(name: str, a: Any, b: Any, y: Any) -> None:
-    """y = a + b, a - b or a b, by the name `add`, `sub` or `mul`"""
-    if 3 * y.nbytes <= CACHES:
+    """y = a + b, a - b, a b or a / b, by the name `add`, `sub`, `mul` or `div`"""
+    past = _PAST_CACHES.get(name)
+    # Over an operand it is written where it was read: the line is there.
+    in_place = np.may_share_memory(a, y) or np.may_share_memory(b, y)
+    if past is None or in_place or 3 * y.nbytes <= CACHES:
         _WITHIN_CACHES[name](a, b, y)
     else:
-        flat = a.reshape(-1), b.reshape(-1), y.reshape(-1)
-        _PAST_CACHES[name](threads_for(_traffic(y)), *flat)
+        past(threads_for(_traffic(y)), a.reshape(-1), b.reshape(-1), y.reshape(-1))
 
 
 @kernel(work=_traffic, flat=True)
@@ -52,6 +56,48 @@ def mul(a, b, y):
     """y = a b"""
     for i in prange(y.size):
         y[i] = a[i] * b[i]
+
+
+@kernel(work=_traffic, flat=True)
+def div(a, b, y):
+    """y = a / b"""
+    for i in prange(y.size):
+        y[i] = quotient(a[i], b[i])
+
+
+@kernel(work=_traffic, flat=True)
+def neg(x, y):
+    """y = -x"""
+    for i in prange(y.size):
+        y[i] = -x[i]
+
+
+@kernel(work=_traffic, flat=True)
+def abs(x, y):
+    """y = |x|"""
+    for i in prange(y.size):
+        y[i] = math.fabs(x[i])
+
+
+@kernel(work=_traffic, flat=True)
+def sqrt(x, y):
+    """y = the square root of x, NaN below 0"""
+    for i in prange(y.size):
+        y[i] = math.sqrt(x[i])
+
+
+@kernel(work=_traffic, flat=True)
+def exp(x, y):
+    """y = e^x"""
+    for i in prange(y.size):
+        y[i] = functions.exp(x[i])
+
+
+@kernel(work=_traffic, flat=True)
+def log(x, y):
+    """y = ln x"""
+    for i in prange(y.size):
+        y[i] = functions.log(x[i])
 
 
 @task_kernel
@@ -108,7 +154,7 @@ def _share(y, thread, threads):
     return first, start, start + (last - start) // vector * vector, last
 
 
-_WITHIN_CACHES = {"add": add, "sub": sub, "mul": mul}
+_WITHIN_CACHES = {"add": add, "sub": sub, "mul": mul, "div": div}
 _PAST_CACHES = {"add": add_past_caches, "sub": sub_past_caches, "mul": mul_past_caches}
 
 
