@@ -116,20 +116,8 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
     place = stack * tiles * vectors * thread // threads
     end = stack * tiles * vectors * (thread + 1) // threads
     while place < end:
-        # Which panel of which block of which matrix a place is in, and where the panel begins.
-        s, rest = place // (tiles * vectors), place % (tiles * vectors)
-        block = ((rest // vectors + 1) * blocks - 1) // tiles
-        t0, t1 = block * tiles // blocks, (block + 1) * tiles // blocks
-        origin = place - rest + t0 * vectors
-        first, here = 0, FOUR  # vectors before and in the panel
-        if place - origin >= (t1 - t0) * wides * FOUR:
-            first, here = wides * FOUR, 2
-        first += (place - origin - (t1 - t0) * first) // ((t1 - t0) * here) * here
-        origin += (t1 - t0) * first
-        # A tile is done by the thread that its first vector falls to.
-        i0 = (t0 + (place - origin + here - 1) // here) * 4
-        i1 = min((t0 + (end - origin + here - 1) // here) * 4, t1 * 4, rows)
-        place = origin + (t1 - t0) * here
+        s, first, here, i0, i1, place = _panel_at(place, end, tiles, vectors, wides, blocks)
+        i1 = min(i1, rows)
         if i0 >= i1:
             continue
         s += first * vector // columns
@@ -174,6 +162,25 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
                     )  # fmt: skip
                 if goes_on:
                     _hand_out(y, to, columns, j, rows, i, last, some, results, width, False)
+
+
+@inner
+def _panel_at(place, end, tiles, vectors, wides, blocks):
+    """The panel that a place is in: its matrix; the vectors before it, and its own; the rows that
+    a thread does of it whose places end at `end`; and where the next one begins"""
+    s, rest = place // (tiles * vectors), place % (tiles * vectors)
+    block = ((rest // vectors + 1) * blocks - 1) // tiles
+    t0, t1 = block * tiles // blocks, (block + 1) * tiles // blocks
+    origin = place - rest + t0 * vectors
+    first, here = 0, FOUR
+    if place - origin >= (t1 - t0) * wides * FOUR:
+        first, here = wides * FOUR, 2
+    first += (place - origin - (t1 - t0) * first) // ((t1 - t0) * here) * here
+    origin += (t1 - t0) * first
+    # A tile is done by the thread that its first vector falls to.
+    i0 = (t0 + (place - origin + here - 1) // here) * 4
+    i1 = min((t0 + (end - origin + here - 1) // here) * 4, t1 * 4)
+    return s, first, here, i0, i1, origin + (t1 - t0) * here
 
 
 @inner
