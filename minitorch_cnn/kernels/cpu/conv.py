@@ -9,7 +9,7 @@ from ..jit import on_host, threads_for
 from ..precision import get_winograd_tile
 from ..workspace import shaped_workspace, workspace
 from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
-from .conv_depthwise import TAPS, depthwise, depthwise_weight
+from .conv_depthwise import TAPS, bands, depthwise, depthwise_weight
 from .conv_geometry import SPARE, geometry
 from .conv_layout import add_up
 from .conv_overlap import spread_taps
@@ -91,7 +91,7 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
         return
     if _is_depthwise(kernel, stride, padding, dilation, inputs, outputs):
         threads = threads_for(TAPS * gy.size)
-        depthwise_weight(threads, gy, x, gw, gb, *padding)
+        depthwise_weight(threads, gy, x, gw, gb, *bands(threads, gy), *padding)
         return
     if _pays_winograd(kernel, stride, padding, dilation, groups, inputs, outputs):
         _winograd_weight_grad(gy, x, gw, gb, padding, dilation[0])
@@ -152,7 +152,8 @@ def _correlate(adjoint, source, w, bias, target, steps, stride, padding, dilatio
     if way == "depthwise":
         top, left = (2 - p if adjoint else p for p in padding)
         threads = threads_for(TAPS * target.size)
-        depthwise(threads, source, w, bias, target, top, left, adjoint)
+        places = bands(threads, target)
+        depthwise(threads, source, w, bias, target, *places, top, left, adjoint)
         return
     if way == "winograd":
         _winograd(adjoint, source, w, bias, target, steps, padding, dilation[0])
