@@ -17,7 +17,7 @@ from .processor import VECTOR_BYTES
 from .simd import add_to, broadcast, copy_few, fused, lanes, load, load_inside, store, zeros
 
 TAPS = 9
-PLANES = 1  # neighbours in memory of which the weights' gradients are added up at a time
+PLANES = 16  # neighbours in memory of which the weights' gradients are added up at a time
 BAND = 1 << 13  # elements of rows that are laid out at a time
 
 
