@@ -81,12 +81,13 @@ def test_it_is_the_only_one_and_written_last(kernel):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
     ]
     assert {ast.unparse(node) for node in written} == {f"{result}[i]"}
-    last = max(node.lineno for node in written)
-    reads = [
-        node.lineno
+    read = [
+        node
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Subscript)
         and isinstance(node.ctx, ast.Load)
         and ast.unparse(node.value) in names
     ]
-    assert all(line <= last for line in reads)
+    assert {ast.unparse(node.slice) for node in read} <= {"i"}
+    last = max(node.lineno for node in written)
+    assert all(node.lineno <= last for node in read)

@@ -100,6 +100,14 @@ def test_results_past_the_caches_may_lie_askew(name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_the_caches_cannot_hold_goes_past_them(monkeypatch, dtype):
+    past = []
+
+    def noting(name, kernel):
+        return lambda *args: (past.append(name), kernel(*args))
+
+    for name, kernel in large._PAST_CACHES.items():
+        monkeypatch.setitem(large._PAST_CACHES, name, noting(name, kernel))
+    monkeypatch.setattr(large, "copy_past_caches", noting("copy", large.copy_past_caches))
     monkeypatch.setattr(large, "CACHES", 0)
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(3, LARGE // 3 + 5)).astype(dtype) for _ in range(2))
@@ -110,3 +118,4 @@ def test_what_the_caches_cannot_hold_goes_past_them(monkeypatch, dtype):
         getattr(elementwise, name)(found, b, found)  # not past them: there it was read
         np.testing.assert_array_equal(found, function(a, b))
     np.testing.assert_array_equal(call(shape.copy, [a], [(a.shape, dtype)]), a)
+    assert past == ["add", "add", "sub", "sub", "mul", "mul", "copy"]

@@ -134,7 +134,7 @@ class Kernel:
         functools.update_wrapper(self, function)
         self.work, self.flat = work, flat
         compiler = FlatCompiler if flat else KernelCompiler
-        self.serial = _compile(function, parallel=False, pipeline_class=compiler)
+        self.serial = _compile(function, parallel=False, compiler=compiler)
         self.parallel = _compile(function, parallel=True) if work is not None else self.serial
         self._by_parts: dict[Any, Callable[..., None]] = {}
 
@@ -243,8 +243,11 @@ def _limit_threads() -> None:
         _here.count = count
 
 
-def _compile(function: Callable[..., None], parallel: bool, **others: Any) -> Any:
-    options = {**COMPILED, "parallel": PRANGE_ONLY if parallel else False, **others}
+def _compile(
+    function: Callable[..., None], parallel: bool, compiler: type[KernelCompiler] = KernelCompiler
+) -> Any:
+    spread = PRANGE_ONLY if parallel else False
+    options = {**COMPILED, "parallel": spread, "pipeline_class": compiler}
     dispatcher: Any = njit(**options)(function)
     # Numba's own cache cannot be used: its key knows neither `parallel` nor the functions that a
     # kernel calls, and processes that write it at once can mix up each other's code.
