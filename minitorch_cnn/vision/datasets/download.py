@@ -9,11 +9,8 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Collection
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 _CHUNK = 1 << 16
 _TIMEOUT = 60  # seconds without an answer
@@ -29,6 +26,8 @@ def fetch(url: str, path: Path, md5: str) -> None:
     Raises RuntimeError where the server cannot be reached, the answer breaks off, or the checksum
     is wrong: then nothing stands under `path`.
     """
+    from http.client import HTTPException  # see `_append`
+
     part = _part(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -54,6 +53,10 @@ def fetch(url: str, path: Path, md5: str) -> None:
 
 def _append(url: str, part: Path) -> int:
     """Append to `part` what it lacks; returns how many bytes are missing still."""
+    # These take a twentieth of a second to import, and datasets are fetched once.
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
