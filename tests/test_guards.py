@@ -19,7 +19,16 @@ PACKAGE = Path(minitorch_cnn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CPU = PACKAGE / "kernels" / "cpu"
 # All but what kernels are built from, and called by: these are no kernels, and must know Numba.
-BUILT_FROM = ("processor", "instructions", "reals", "simd", "simd_tiles", "windows", "chain", "team")
+BUILT_FROM = (
+    "processor",
+    "instructions",
+    "reals",
+    "simd",
+    "simd_tiles",
+    "windows",
+    "chain",
+    "team",
+)
 KERNELS = sorted(set(CPU.glob("*.py")) - {CPU / f"{name}.py" for name in BUILT_FROM})
 
 # Who may import whom: a room those below it, never one above.

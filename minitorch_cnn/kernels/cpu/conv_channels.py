@@ -322,6 +322,7 @@ def join_channel_parts(sums, gw, groups):
     """gw[o,t] = the sum over the parts of the batch"""
     outputs = gw.shape[0] // groups
     terms, vector = gw.size // gw.shape[0], lanes(sums)
+    begin = np.int64(0)  # a mere 0 has a type of its own, for which all is compiled once more
     for group in range(groups):
         for panel in range(sums.shape[2]):
             total = sums[0, group, panel].reshape(-1)
@@ -329,7 +330,7 @@ def join_channel_parts(sums, gw, groups):
                 more = sums[part, group, panel].reshape(-1)
                 for i in range(total.size):
                     total[i] += more[i]
-            _write_weights(sums[0, group], 2 * vector * panel, outputs, 0, terms, gw, group)
+            _write_weights(sums[0, group], 2 * vector * panel, outputs, begin, terms, gw, group)
 
 
 @inner

@@ -1,11 +1,11 @@
 """Elementary functions of one number, for kernels to call in their loops.
 
-They have no branches and call nothing outside of this file, so a loop over them becomes vector
-code. They share one plan: the argument is reduced to a small interval, where a polynomial of least
-maximal error (found by Remez' algorithm) stands for the function, and the reduction is undone in
-the bits of the exponent. The reductions are those of Cody and Waite, Software Manual for the
-Elementary Functions, 1980: a multiple of ln 2 is subtracted in two parts, of which the first has so
-few digits that no product with it is rounded.
+They have no branches and call nothing that has, so a loop over them becomes vector code. They share
+one plan: the argument is reduced to a small interval, where a polynomial of least maximal error
+(found by Remez' algorithm) stands for the function, and the reduction is undone in the bits of the
+exponent. The reductions are those of Cody and Waite, Software Manual for the Elementary Functions,
+1980: a multiple of ln 2 is subtracted in two parts, of which the first has so few digits that no
+product with it is rounded.
 
 Each works in the precision of its argument, float32 or float64. Signed zeros, denormal numbers,
 infinities and NaN give what they give in C. Errors are in units in the last place (ulp) of the
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..jit import exact
+from .reals import bits_of, chosen, like, real_of
 
 
 class Exp(NamedTuple):
@@ -63,6 +64,19 @@ class Normal(NamedTuple):
     numerator: Any = ()  # of that probability times e^(t^2/2), 0 < t < farthest
     denominator: Any = ()
     power: Any = ()  # 2^r, |r| < 1/2
+
+
+class Bits(NamedTuple):
+    """Where in a number's bits what stands, in one precision."""
+
+    digits: int  # of the fraction, which is last; before it stands the exponent
+    sign: int  # the place of the first bit
+    rest: int  # all bits but the first
+    fraction: int
+    one: int  # the bits of 1
+    root: int  # the bits of sqrt(1/2)
+    ulp: int  # the bits of 2^digits
+    offset: float  # 2^digits and the exponent's number for 2^0
 
 
 def _as(real: Any, values: Any) -> Any:
@@ -205,22 +219,30 @@ NORMAL32 = _as(
 )
 NORMAL64 = _as(np.float64, Normal(farthest=40, density=1 / math.sqrt(2 * math.pi)))
 
-# The bits of 1, of sqrt(1/2), and of 2^digits.
-ONE32, ROOT32, ULP32 = (int(np.float32(x).view(np.int32)) for x in (1, math.sqrt(0.5), 2**23))
-ONE64, ROOT64, ULP64 = (int(np.float64(x).view(np.int64)) for x in (1, math.sqrt(0.5), 2**52))
+TINY32, TINY64 = np.float32(2.0**-126), np.float64(2.0**-1022)
+
+
+def _bits(real: Any, integer: Any, digits: int, sign: int) -> Bits:
+    one, root, ulp = [int(real(x).view(integer)) for x in (1, math.sqrt(0.5), 2**digits)]
+    offset = float(2**digits + (one >> digits))
+    return Bits(digits, sign, (1 << sign) - 1, (1 << digits) - 1, one, root, ulp, offset)
+
+
+BITS32 = _bits(np.float32, np.int32, 23, 31)
+BITS64 = _bits(np.float64, np.int64, 52, 63)
 
 
 @exact
 def exp(x):
     """e^x = 2^n e^r, n = round(x / ln 2), r = x - n ln 2; 1.01 ulp in float32, 1.3 in float64"""
-    c = EXP32 if isinstance(x, np.float32) else EXP64
+    c = chosen(x, EXP32, EXP64)
     # A comparison with NaN is false, so NaN stays.
     x = c.highest if x > c.highest else x
     x = c.lowest if x < c.lowest else x
     n, r = _reduced_exp(x, c)
     # 2^n may lie outside of the range of exponents, where its halves do not. Of the products only
     # the last can be rounded: once, also to a denormal number.
-    half = (n - c.shifter) * _like(0.5, x) + c.shifter
+    half = (n - c.shifter) * like(0.5, x) + c.shifter
     rest = n - (half - c.shifter)
     return _polynomial(r, c.polynomial) * _power(half, 0) * _power(rest, 0)
 
@@ -228,17 +250,17 @@ def exp(x):
 @exact
 def decay(t):
     """e^-t for t >= 0, cheaper than exp: the power of 2 is only too small, never too large"""
-    c = EXP32 if isinstance(t, np.float32) else EXP64
+    c = chosen(t, EXP32, EXP64)
     n, r = _reduced_exp(-t, c)
-    y = _polynomial(r, c.polynomial) * _power(n, 64) * _like(2.0**-64, t)
+    y = _polynomial(r, c.polynomial) * _power(n, 64) * like(2.0**-64, t)
     # Chosen last, it also keeps the compiler from moving 2^-64 into a product with y.
-    return _like(0, t) if t > -c.lowest else y
+    return like(0, t) if t > -c.lowest else y
 
 
 @exact
 def expm1(x):
     """e^x - 1 = 2^n (e^r - 1) + 2^n - 1, n and r as in exp; 1.7 ulp in float32, 2.0 in float64"""
-    c = EXP32 if isinstance(x, np.float32) else EXP64
+    c = chosen(x, EXP32, EXP64)
     y = c.highest if x > c.highest else x
     y = -c.saturated if y < -c.saturated else y
     # By way of 2^n / 2 a zero would lose its sign, and a denormal number its last bit.
@@ -248,19 +270,19 @@ def expm1(x):
 @exact
 def tanh(x):
     """x + x^3 P(x^2) if |x| < 0.8, else 1 - 2/(e^2|x| + 1); 1.04 ulp in float32, 1.5 in float64"""
-    c = EXP32 if isinstance(x, np.float32) else EXP64
-    one, two = _like(1, x), _like(2, x)
+    c = chosen(x, EXP32, EXP64)
+    one, two = like(1, x), like(2, x)
     near = x + x * (x * x) * _polynomial(x * x, c.tanh)
     y = two * abs(x)
     n, r = _reduced_exp(c.saturated if y > c.saturated else y, c)
     far = one - two / (_polynomial(r, c.polynomial) * _power(n, 0) + one)
-    return math.copysign(near if abs(x) < _like(0.8, x) else far, x)
+    return math.copysign(near if abs(x) < like(0.8, x) else far, x)
 
 
 @exact
 def sigmoid(x):
     """1 / (1 + e^-x), below 0 as e^x / (1 + e^x); 2.4 ulp in float32, 2.4 in float64"""
-    one = _like(1, x)
+    one = like(1, x)
     e = decay(abs(x))
     return (e if x < 0 else one) / (one + e)
 
@@ -268,7 +290,7 @@ def sigmoid(x):
 @exact
 def sigmoids(x):
     """sigmoid(x) and 1 - sigmoid(x) = sigmoid(-x), neither less exact for being small"""
-    one = _like(1, x)
+    one = like(1, x)
     e = decay(abs(x))
     more = one / (one + e)
     less = e * more
@@ -278,22 +300,22 @@ def sigmoids(x):
 @exact
 def log(x):
     """ln x = k ln 2 + ln(1+f), 1+f = x / 2^k about 1; 0.9 ulp in float32, 1.0 in float64"""
-    c = LOG32 if isinstance(x, np.float32) else LOG64
+    c = chosen(x, LOG32, LOG64)
     denormal = x < _tiny(x)
     k, m = _split(x * c.ulp if denormal else x)
-    y = _reduced_log(k - c.digits if denormal else k, m - _like(1, x), c)
+    y = _reduced_log(k - c.digits if denormal else k, m - like(1, x), c)
     return _log_at_ends(x, x, y)
 
 
 @exact
 def log1p(x):
     """ln(1+x) = k ln 2 + ln(1+f), 1+f = (1+x) / 2^k about 1; 1.5 ulp in float32, 1.6 in float64"""
-    c = LOG32 if isinstance(x, np.float32) else LOG64
-    one, quarter = _like(1, x), _like(0.25, x)
+    c = chosen(x, LOG32, LOG64)
+    one, quarter = like(1, x), like(0.25, x)
     u = one + x
     k, _ = _split(u)
     # f = 2^-k x + 2^-k - 1, from 4 2^-k lest that be denormal; so the digits of x below 1 count.
-    s = _power(_like(1.5, x) * c.ulp - k, 2)
+    s = _power(like(1.5, x) * c.ulp - k, 2)
     y = _reduced_log(k, quarter * (s * x) + (quarter * s - one), c)
     return _log_at_ends(u, x, x if x == 0 else y)
 
@@ -301,11 +323,11 @@ def log1p(x):
 @exact
 def erf(x):
     """x + x P(x^2) if |x| < 0.93, else 1 - e^-x^2 erfcx|x|; 1.64 ulp in float32, 2.5 in float64"""
-    c = ERF32 if isinstance(x, np.float32) else ERF64
+    c = chosen(x, ERF32, ERF64)
     t = abs(x)
     near = x + x * _polynomial(x * x, c.near)
-    far = math.copysign(_like(1, x) - decay(x * x) * _erfcx(_like(BEND, x) * t, c), x)
-    return near if t < _like(0.93, x) else far
+    far = math.copysign(like(1, x) - decay(x * x) * _erfcx(like(BEND, x) * t, c), x)
+    return near if t < like(0.93, x) else far
 
 
 @exact
@@ -317,7 +339,7 @@ def gelu(x):
     """
     t, bell, tail, _ = _normal(x)
     # 0 x: x P(x), as it is written, is NaN at -infinity, and -0 in front of it.
-    return (_like(0, x) * x if x < 0 else x) - t * (bell * tail)
+    return (like(0, x) * x if x < 0 else x) - t * (bell * tail)
 
 
 @exact
@@ -328,7 +350,7 @@ def gelu_slope(x):
     """
     t, bell, tail, density = _normal(x)
     bend = bell * (density * t - tail)
-    return -bend if x < 0 else _like(1, x) + bend
+    return -bend if x < 0 else like(1, x) + bend
 
 
 @exact
@@ -337,19 +359,15 @@ def ordered(x):
 
     The compiler makes vector code of a maximum of integers, where of floats it must mind NaN.
     """
-    if isinstance(x, np.float32):
-        bits = np.float32(x).view(np.int32)
-        return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF))
-    bits = np.float64(x).view(np.int64)
-    return np.int64(bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF))
+    bits, c = bits_of(x), chosen(x, BITS32, BITS64)
+    return like(bits ^ ((bits >> c.sign) & c.rest), bits)
 
 
 @exact
 def unordered(k):
     """The number that `ordered` made k of"""
-    if isinstance(k, np.int32):
-        return np.int32(k ^ ((k >> 31) & 0x7FFFFFFF)).view(np.float32)
-    return np.int64(k ^ ((k >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+    c = chosen(k, BITS32, BITS64)
+    return real_of(like(k ^ ((k >> c.sign) & c.rest), k))
 
 
 @exact
@@ -366,13 +384,13 @@ def _expm1(x, c):
     n, r = _reduced_exp(x, c)
     p = r + r * r * _polynomial(r, c.polynomial[:-2])
     s = _power(n, -1)
-    return (s * p + (s - _like(0.5, x))) * _like(2, x)
+    return (s * p + (s - like(0.5, x))) * like(2, x)
 
 
 @exact
 def _reduced_log(k, f, c):
     """k ln 2 + ln(1+f): ln(1+f) = 2s + s R(s^2) = f - (f^2/2 - s (f^2/2 + R)) for s = f/(2+f)"""
-    s, h = f / (_like(2, f) + f), _like(0.5, f) * f * f
+    s, h = f / (like(2, f) + f), like(0.5, f) * f * f
     z = s * s
     r = z * _polynomial(z, c.polynomial)
     return k * c.ln2_high + (f - (h - (s * (h + r) + k * c.ln2_low)))
@@ -381,15 +399,15 @@ def _reduced_log(k, f, c):
 @exact
 def _log_at_ends(u, x, y):
     """ln u = y, but x where u is infinite or NaN, -inf where it is 0, NaN below"""
-    y = y if u < _like(math.inf, u) else x
-    y = _like(-math.inf, u) if u == 0 else y
-    return _like(math.nan, u) if u < 0 else y
+    y = y if u < like(math.inf, u) else x
+    y = like(-math.inf, u) if u == 0 else y
+    return like(math.nan, u) if u < 0 else y
 
 
 @exact
 def _erfcx(bent, c):
     """e^(t^2) erfc(t) = v (E(u^2) + u O(u^2)), u = 1 - 2v, v = 1 / (1 + bent), bent = 0.3 t >= 0"""
-    one = _like(1, bent)
+    one = like(1, bent)
     v = one / (one + bent)
     u = one - (v + v)
     return v * (_polynomial(u * u, c.even) + u * _polynomial(u * u, c.odd))
@@ -399,19 +417,29 @@ def _erfcx(bent, c):
 def _normal(x):
     """t = |x|, b = e^(-t^2/2), P(-t) / b and P'(t) / b; in float32 b times 2^64 and the others
     divided by it, or b would be denormal before its product with them is"""
-    t = abs(x)
-    if isinstance(x, np.float32):
-        c = NORMAL32
-        t = c.farthest if t > c.farthest else t
-        rate, shifter = _like(-0.5 / math.log(2), x), EXP32.shifter + _like(64, x)
-        # In this order, and the next in that, both are multiply-adds, which round once.
-        shifted = (t * rate) * t + shifter
-        r = (t * t) * rate - (shifted - shifter)
-        bell = _times_power(_polynomial(r, c.power), shifted)
-        return t, bell, _polynomial(t, c.numerator) / _polynomial(t, c.denominator), c.density
-    t = NORMAL64.farthest if t > NORMAL64.farthest else t
-    tail = _like(0.5, x) * _erfcx(_like(BEND * math.sqrt(0.5), x) * t, ERF64)
-    return t, decay(_like(0.5, x) * t * t), tail, NORMAL64.density
+    return chosen(x, _normal32, _normal64)(x)
+
+
+@exact
+def _normal32(x):
+    """_normal in float32"""
+    c, t = NORMAL32, abs(x)
+    t = c.farthest if t > c.farthest else t
+    rate, shifter = like(-0.5 / math.log(2), x), EXP32.shifter + like(64, x)
+    # In this order, and the next in that, both are multiply-adds, which round once.
+    shifted = (t * rate) * t + shifter
+    r = (t * t) * rate - (shifted - shifter)
+    bell = _times_power(_polynomial(r, c.power), shifted)
+    return t, bell, _polynomial(t, c.numerator) / _polynomial(t, c.denominator), c.density
+
+
+@exact
+def _normal64(x):
+    """_normal in float64"""
+    c, t = NORMAL64, abs(x)
+    t = c.farthest if t > c.farthest else t
+    tail = like(0.5, x) * _erfcx(like(BEND * math.sqrt(0.5), x) * t, ERF64)
+    return t, decay(like(0.5, x) * t * t), tail, c.density
 
 
 @exact
@@ -424,36 +452,23 @@ def _polynomial(x, coefficients):
 
 
 @exact
-def _like(value, x):
-    """The value in the precision of x: else Numba would compute in float64"""
-    if isinstance(x, np.float32):
-        return np.float32(value)
-    return np.float64(value)
-
-
-@exact
 def _tiny(x):
     """The least number that is not denormal"""
-    if isinstance(x, np.float32):
-        return np.float32(2.0**-126)
-    return np.float64(2.0**-1022)
+    return chosen(x, TINY32, TINY64)
 
 
 @exact
 def _power(shifted, k):
     """2^(n+k) for shifter + n: its last bits are n, and are put where the exponent stands"""
-    if isinstance(shifted, np.float32):
-        bits = np.float32(shifted).view(np.int32)
-        return np.int32((bits << 23) + (ONE32 + (k << 23))).view(np.float32)
-    bits = np.float64(shifted).view(np.int64)
-    return np.int64((bits << 52) + (ONE64 + (k << 52))).view(np.float64)
+    bits, c = bits_of(shifted), chosen(shifted, BITS32, BITS64)
+    return real_of(like((bits << c.digits) + (c.one + (k << c.digits)), bits))
 
 
 @exact
 def _times_power(y, shifted):
     """y 2^n for shifter + n and y and the product normal numbers of float32"""
-    bits = np.float32(shifted).view(np.int32) << 23
-    return np.int32(bits + np.float32(y).view(np.int32)).view(np.float32)
+    bits = bits_of(y)
+    return real_of(like((bits_of(shifted) << BITS32.digits) + bits, bits))
 
 
 @exact
@@ -463,12 +478,8 @@ def _split(x):
     Bits of positive numbers are in order, and the exponent's are the highest: those of x less those
     of sqrt(1/2) hold k on top. Added to 2^digits in its last bits, k becomes a float.
     """
-    if isinstance(x, np.float32):
-        bits = np.float32(x).view(np.int32) + (ONE32 - ROOT32)
-        k = np.int32(((bits & 0x7FFFFFFF) >> 23) + ULP32).view(np.float32)
-        m = np.int32((bits & 0x7FFFFF) + ROOT32).view(np.float32)
-        return k - np.float32(2**23 + 127), m
-    bits = np.float64(x).view(np.int64) + (ONE64 - ROOT64)
-    k = np.int64(((bits & 0x7FFFFFFFFFFFFFFF) >> 52) + ULP64).view(np.float64)
-    m = np.int64((bits & 0xFFFFFFFFFFFFF) + ROOT64).view(np.float64)
-    return k - np.float64(2**52 + 1023), m
+    bits, c = bits_of(x), chosen(x, BITS32, BITS64)
+    above = bits + (c.one - c.root)
+    k = real_of(like(((above & c.rest) >> c.digits) + c.ulp, bits))
+    m = real_of(like((above & c.fraction) + c.root, bits))
+    return k - like(c.offset, x), m

@@ -273,8 +273,9 @@ def _sum_columns(thread, threads, x, y, totals, sizes, divisor):
                 divide(y[place : place + width], divisor, y[place : place + width])
             continue
         some, sums = np.empty(COLUMNS, x.dtype), np.zeros(COLUMNS)
+        begin = np.int64(0)  # a mere 0 has a type of its own, for which all is compiled once more
         for k in range(0, rows, MANY):
-            sum_rows(x, at + k * columns, min(MANY, rows - k), columns, width, some, 0)
+            sum_rows(x, at + k * columns, min(MANY, rows - k), columns, width, some, begin)
             for j in range(width):
                 sums[j] += some[j]
         if pieces == 1:
