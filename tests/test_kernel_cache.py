@@ -71,6 +71,20 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert run(tmp_path, tmp_path / "cache") == [[], 0.0]
 
 
+def test_a_process_that_compiles_nothing_imports_nothing_for_it(tmp_path):
+    program = """
+    import json, sys
+    from {package} import ones, optim
+    x = ones(8, requires_grad=True)
+    x.sum().backward()
+    optim.SGD([x], lr=1).step()
+    heavy = ["numba.np.arrayobj", "numba.np.npyimpl"]
+    print(json.dumps([name for name in heavy if name in sys.modules]))
+    """
+    assert run(tmp_path, tmp_path / "cache", program) != []
+    assert run(tmp_path, tmp_path / "cache", program) == []
+
+
 def test_an_edit_of_a_kernel_or_of_what_it_imports_is_noticed(copy, tmp_path):
     def go():
         return run(copy.parent, tmp_path / "cache", package="minitorch_copy")

@@ -93,17 +93,38 @@ _inner: dict[str, Any] = {
     "pipeline_class": LinkedCompiler,
     "_nrt": False,
 }
-inner = njit(**_inner)
+
+
+class Inner:
+    """A function that only kernels call. Numba is told of it when it compiles one that does: of
+    hundreds it would take a twentieth of the time until the first training step is done."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.__doc__, self.__name__ = function.__doc__, function.__name__
+        self._function, self._options = function, options
+
+    @functools.cached_property
+    def _dispatcher(self) -> Any:
+        return njit(**self._options)(self._function)
+
+    @property
+    def _numba_type_(self) -> Any:  # where Numba asks for a value's type
+        return self._dispatcher._numba_type_
+
+
+inner: Any = functools.partial(Inner, options=_inner)
 """For a function that kernels call; its code is compiled into theirs.
 
 It counts no references to arrays. Every slice would, on a line of memory that the threads' caches
 would hand to and fro. So it neither allocates nor returns an array: it would not compile.
 """
 
-allocating = njit(**{**_inner, "_nrt": True})
+allocating: Any = functools.partial(Inner, options={**_inner, "_nrt": True})
 """For an `inner` function that allocates memory or returns an array."""
 
-exact = njit(**{**_inner, "fastmath": {"contract"}, "forceinline": True})
+exact: Any = functools.partial(
+    Inner, options={**_inner, "fastmath": {"contract"}, "forceinline": True}
+)
 """For an `inner` function whose roundings are part of its formula: no sum in it is reordered."""
 
 
@@ -372,18 +393,25 @@ def _sources(file: Path) -> str:
     """
     digest, waiting, seen = hashlib.sha256(), [file], {file}
     while waiting:
-        path = waiting.pop()
-        text = path.read_bytes()
-        digest.update(path.name.encode() + text)
-        for dots, module, names in IMPORT.findall(text.decode()):
-            folder = path.parents[len(dots) - 1].joinpath(*module.split("."))
-            # `from .b import c` may mean a name in b.py or the file c.py of a folder b.
-            inside = [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
-            for imported in (folder.with_suffix(".py"), *inside):
-                if imported not in seen and imported.is_file():
-                    seen.add(imported)
-                    waiting.append(imported)
+        text, imported = _source(waiting.pop())
+        digest.update(text)
+        new = [path for path in imported if path not in seen]
+        seen.update(new)
+        waiting += new
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _source(path: Path) -> tuple[bytes, list[Path]]:
+    """A file's name and text, and the files of this package that it may import."""
+    text = path.read_bytes()
+    imported = []
+    for dots, module, names in IMPORT.findall(text.decode()):
+        folder = path.parents[len(dots) - 1].joinpath(*module.split("."))
+        # `from .b import c` may mean a name in b.py or the file c.py of a folder b.
+        inside = [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
+        imported += [file for file in (folder.with_suffix(".py"), *inside) if file.is_file()]
+    return path.name.encode() + text, imported
 
 
 @functools.cache

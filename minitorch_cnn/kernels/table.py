@@ -12,7 +12,6 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 __all__ = ["BLOCK", "TASK", "addresses", "array_at", "fill_block", "move_some", "parts"]
 
@@ -65,6 +64,9 @@ def _array_at(typingctx, address, start, size, like):
     kind = types.Array(like.dtype, 1, "C")
 
     def codegen(context, builder, signature, args):
+        # It takes a twentieth of a second to import, and compiled code needs it no more.
+        from numba.np.arrayobj import populate_array
+
         base, first, count, _ = args
         element = context.get_data_type(kind.dtype)
         itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
