@@ -39,6 +39,7 @@ CONVS = [  # batch, channels, size; filters, kernel; options
     ((2, 3, 8, 16), (7, 3, 3, 3), {"padding": 1}),  # a tile of channels that is not full
     ((1, 400, 7, 7), (1024, 400, 1, 1), {}),  # a large product, in blocks of rows
     ((3, 130, 5, 5), (33, 130, 1, 1), {}),  # one of planes side by side
+    ((1, 256, 5, 6), (160, 256, 1, 1), {"stride": (2, 3)}),  # pixels apart
 ]
 
 

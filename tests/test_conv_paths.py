@@ -90,6 +90,7 @@ LANES = (POSITIONS, POSITIONS, "weight_by_positions") if processor.REGISTERS < 3
 DEPTHWISE = "depthwise", "depthwise", "depthwise_weight"
 OVERLAP = CHANNELS, "spread_taps", "weight_by_channels"
 ALL_WINOGRAD = WINOGRAD, WINOGRAD, "winograd_weight_grad"
+THIN, SPREAD = "thin_out", "spread_out"
 WINOGRAD4 = "winograd4", "winograd4", "winograd_weight_grad"
 
 CASES = [
@@ -125,9 +126,20 @@ CASES = [
     Case("strides, by positions, narrow", c=(0, 2), o=(0, 3), size=(9, 7), stride=(2, 3),
          paths=FEW),
     Case("phases without taps, by channels", c=(0, 40), o=(0, 33), size=(7, 9), kernel=(1, 1),
-         stride=(2, 2), padding=(0, 0), paths=MANY),
+         stride=(2, 2), paths=MANY),
     Case("phases without taps, by positions", c=(0, 3), o=(0, 3), size=(8, 3), more_columns=2,
-         kernel=(1, 1), stride=(2, 2), padding=(0, 0), paths=FEW),
+         kernel=(1, 1), stride=(2, 2), paths=FEW),
+    Case("pixels apart", c=(40, 5), o=(52, 3), size=(7, 1), more_columns=2, kernel=(1, 1),
+         stride=(2, 2), padding=(0, 0), paths=(f"{THIN} {PRODUCT}", f"{PRODUCT} {SPREAD}", THIN)),
+    Case("pixels farther apart than the image is wide", c=(40, 0), o=(52, 0), size=(9, 4),
+         kernel=(1, 1), stride=(4, 5), padding=(0, 0), biased=False,
+         paths=(f"{THIN} {PRODUCT}", f"{PRODUCT} {SPREAD}", THIN)),
+    Case("pixels apart, groups", c=(40, 1), o=(26, 2), size=(4, 5), groups=2, kernel=(1, 1),
+         stride=(2, 1), padding=(0, 0), paths=None),
+    Case("pixels apart, no images", n=0, c=(46, 0), o=(46, 0), kernel=(1, 1), stride=(2, 2),
+         padding=(0, 0), paths=None),
+    Case("pixels apart, few channels", n=3, c=(0, 2), o=(0, 3), size=(8, 3), more_columns=3,
+         kernel=(1, 1), stride=(1, 2), padding=(0, 0), paths=FEW),
     Case("stride greater than the kernel", c=(0, 3), o=(0, 3), size=(11, 13), kernel=(2, 1),
          stride=(4, 3), padding=(0, 0), paths=FEW),
     Case("dilation, by channels", c=(1, 1), o=(1, 2), size=(8, 11), dilation=(2, 3), paths=MANY),
@@ -179,6 +191,10 @@ CASES = [
     Case("pointwise, many terms, planes side by side", n=3, c=(8, 1), o=(8, 3), size=(3, 1),
          more_columns=1, kernel=(1, 1), padding=(0, 0),
          paths=(PRODUCT, PRODUCT, "weight_by_channels")),
+    Case("pointwise, no filters", c=(1, 1), o=(0, 0), more_columns=1, kernel=(1, 1),
+         padding=(0, 0), paths=None),
+    Case("pointwise, no channels", c=(0, 0), o=(1, 1), more_columns=1, kernel=(1, 1),
+         padding=(0, 0), paths=None),
     Case("pointwise, small planes", n=5, c=(0, 70), o=(0, 65), size=(2, 2), kernel=(1, 1),
          padding=(0, 0), paths=None),
     Case("pointwise, groups", c=(0, 3), o=(0, 3), groups=2, more_columns=2, kernel=(1, 1),

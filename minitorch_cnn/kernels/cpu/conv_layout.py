@@ -1,6 +1,7 @@
 """What convolutions by channels and by positions share: copies with margins, and tables."""
 
 from ..jit import inner, kernel
+from ..tasks import task_kernel
 from .conv_geometry import (
     ACROSS,
     BLOCK,
@@ -15,6 +16,36 @@ from .conv_geometry import (
     TOP,
 )
 from .simd import lanes, load, store
+
+
+@task_kernel
+def thin_out(thread, threads, x, y, down, across):
+    """y[p,i,j] = x[p, i*down, j*across]"""
+    planes, high, wide = y.shape
+    for row in range(planes * high * thread // threads, planes * high * (thread + 1) // threads):
+        p, i = divmod(row, high)
+        source, target = x[p, i * down], y[p, i]
+        for j in range(wide):
+            target[j] = source[j * across]
+
+
+@task_kernel
+def spread_out(thread, threads, y, x, down, across):
+    """x[p, i*down, j*across] = y[p,i,j], and 0 in between and beyond"""
+    planes, height, _ = x.shape
+    high, wide = y.shape[1:]
+    for row in range(
+        planes * height * thread // threads, planes * height * (thread + 1) // threads
+    ):
+        p, r = divmod(row, height)
+        target = x[p, r]
+        for s in range(target.size):
+            target[s] = 0
+        i, between = divmod(r, down)
+        if between == 0 and i < high:
+            source = y[p, i]
+            for j in range(wide):
+                target[j * across] = source[j]
 
 
 @kernel()
