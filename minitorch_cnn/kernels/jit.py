@@ -395,7 +395,7 @@ def _sources(file: Path) -> str:
     while waiting:
         text, imported = _source(waiting.pop())
         digest.update(text)
-        new = [path for path in imported if path not in seen]
+        new = [path for path in dict.fromkeys(imported) if path not in seen]
         seen.update(new)
         waiting += new
     return digest.hexdigest()[:16]

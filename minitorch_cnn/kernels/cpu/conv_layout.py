@@ -1,4 +1,4 @@
-"""What convolutions by channels and by positions share: copies with margins, and tables."""
+"""What ways to convolve share: copies of images, with margins or of some pixels, and tables."""
 
 from ..jit import inner, kernel
 from ..tasks import task_kernel
@@ -21,8 +21,8 @@ from .simd import lanes, load, store
 @task_kernel
 def thin_out(thread, threads, x, y, down, across):
     """y[p,i,j] = x[p, i*down, j*across]"""
-    planes, high, wide = y.shape
-    for row in range(planes * high * thread // threads, planes * high * (thread + 1) // threads):
+    rows, high, wide = y.shape[0] * y.shape[1], y.shape[1], y.shape[2]
+    for row in range(rows * thread // threads, rows * (thread + 1) // threads):
         p, i = divmod(row, high)
         source, target = x[p, i * down], y[p, i]
         for j in range(wide):
@@ -32,11 +32,9 @@ def thin_out(thread, threads, x, y, down, across):
 @task_kernel
 def spread_out(thread, threads, y, x, down, across):
     """x[p, i*down, j*across] = y[p,i,j], and 0 in between and beyond"""
-    planes, height, _ = x.shape
+    rows, height = x.shape[0] * x.shape[1], x.shape[1]
     high, wide = y.shape[1:]
-    for row in range(
-        planes * height * thread // threads, planes * height * (thread + 1) // threads
-    ):
+    for row in range(rows * thread // threads, rows * (thread + 1) // threads):
         p, r = divmod(row, height)
         target = x[p, r]
         for s in range(target.size):
