@@ -96,8 +96,11 @@ _inner: dict[str, Any] = {
 
 
 class Inner:
-    """A function that only kernels call. Numba is told of it when it compiles one that does: of
-    hundreds it would take a twentieth of the time until the first training step is done."""
+    """A function that only kernels call. Numba is told of it where it compiles one that does.
+
+    To tell it of all, some hundreds, takes a twentieth of the time to a first training step whose
+    kernels are found on disk.
+    """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self.__doc__, self.__name__ = function.__doc__, function.__name__
