@@ -11,7 +11,7 @@ A recipe for few epochs:
 
     python examples/resnet_cifar10.py --root data --epochs 30 --schedule linear --lr 0.2 \\
         --nesterov --weight-decay 5e-4 --label-smoothing 0.1 --padding-mode reflect --alternate \\
-        --lookahead --enlarged 8 --enlarged-size 48
+        --lookahead --enlarged 10 --enlarged-size 48
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def schedule(
 class Lookahead:
     """Slow weights, to which a model's fast ones return every few steps (Zhang et al. 2019).
 
-    Before, the slow ones go towards the fast ones: all the way at first, less than a quarter of it
-    in the end, when the learning rate is low. So they become an average over more and more steps.
-    Running statistics are averaged like weights. https://arxiv.org/abs/1907.08610
+    The slow ones go all the way to the fast ones in the beginning, and in the end, when the
+    learning rate is low, less than a quarter of it. So they are an average of many steps then.
+    https://arxiv.org/abs/1907.08610
     """
 
     EVERY = 5
@@ -184,8 +184,6 @@ class Training:
     def load(self, path: Path) -> None:
         """Be where the checkpoint was written."""
         state = torch.load(path)
-        if self.lookahead and "slow" not in state:
-            raise RuntimeError(f"{path} was written without --lookahead: it holds no slow weights")
         self.epoch = state["epoch"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -204,33 +204,7 @@ def test_prediction_with_mirror_images_counts_both(run):
     assert mirrored.tolist() == [0, 1, 1]
 
 
-def test_weights_return_to_slow_ones(run):
-    lookahead = runpy.run_path(str(EXAMPLES / "resnet_cifar10.py"))["Lookahead"]
-    norm = nn.BatchNorm1d(2)
-    averaged, slow = lookahead(norm, steps=12), 1.0
-    for step in range(1, 13):
-        with torch.no_grad():
-            for value in (norm.weight, norm.running_var, norm.num_batches_tracked):
-                value.fill_(step)
-        averaged.after(step)
-        fast = float(step)
-        if step in (5, 10, 12):
-            kept = 0.95**5 * (step / 12) ** 3
-            slow = fast = kept * slow + (1 - kept) * step
-        for value in (norm.weight, norm.running_var):
-            np.testing.assert_allclose(value.detach().numpy(), fast, rtol=1e-6)
-        assert norm.num_batches_tracked.item() == step
-
-
-def test_resnet_refuses_a_checkpoint_without_slow_weights(run, cifar, capsys):
-    run("resnet_cifar10", "--root", cifar, "--limit", 3, "--epochs", 1)
-    checkpoint = cifar / "resnet_cifar10.pt"
-    with pytest.raises(SystemExit):
-        run("resnet_cifar10", "--root", cifar, "--lookahead", "--resume", checkpoint)
-    assert "holds no slow weights" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("recipe", [(), ("--schedule", "linear", "--alternate", "--lookahead")])
+@pytest.mark.parametrize("recipe", [(), ("--schedule", "linear", "--alternate")])
 def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, cifar, monkeypatch):
     def train(*options):
         start = "--root", cifar, "--batch-size", 8, "--epochs", 2
@@ -257,8 +231,6 @@ def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, 
         kept = resumed["optimizer"]["state"][i]["momentum_buffer"]
         assert torch.equal(kept, state["momentum_buffer"])
     assert resumed["scheduler"] == whole["scheduler"]
-    for name, value in whole.get("slow", {}).items():
-        assert torch.equal(resumed["slow"][name], value), name
 
 
 def test_resnet_names_a_missing_checkpoint(run, cifar, capsys):
