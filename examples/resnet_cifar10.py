@@ -11,7 +11,7 @@ A recipe for few epochs:
 
     python examples/resnet_cifar10.py --root data --epochs 30 --schedule linear --lr 0.2 \\
         --nesterov --weight-decay 5e-4 --label-smoothing 0.1 --padding-mode reflect --alternate \\
-        --lookahead --enlarged 10 --enlarged-size 48
+        --enlarged 14
 """
 
 from __future__ import annotations
@@ -100,34 +100,6 @@ def schedule(
     )
 
 
-class Lookahead:
-    """Slow weights, to which a model's fast ones return every few steps (Zhang et al. 2019).
-
-    The slow ones go all the way to the fast ones in the beginning, and in the end, when the
-    learning rate is low, less than a quarter of it. So they are an average of many steps then.
-    https://arxiv.org/abs/1907.08610
-    """
-
-    EVERY = 5
-
-    def __init__(self, model: nn.Module, steps: int) -> None:
-        self.steps = steps
-        self.fast = {
-            name: value for name, value in model.state_dict().items() if value.is_floating_point()
-        }
-        self.slow = {name: value.clone() for name, value in self.fast.items()}
-
-    def after(self, step: int) -> None:
-        """Let the weights return if it is time; steps count from 1."""
-        if step % self.EVERY and step != self.steps:
-            return
-        kept = 0.95**self.EVERY * (step / self.steps) ** 3
-        with torch.no_grad():
-            for name, fast in self.fast.items():
-                self.slow[name].mul_(kept).add_(fast, alpha=1 - kept)
-                fast.copy_(self.slow[name])
-
-
 class Training:
     """A model with what trains it: all that a checkpoint holds."""
 
@@ -144,7 +116,6 @@ class Training:
         )
         steps = options.epochs * -(-images // options.batch_size)
         self.scheduler = schedule(self.optimizer, options, steps)
-        self.lookahead = Lookahead(self.model, steps) if options.lookahead else None
 
     @torch.compile  # its launches are recorded once and repeated
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -163,8 +134,6 @@ class Training:
         for images, labels in tqdm(loader, f"Epoch {self.epoch}", disable=None, leave=False):
             losses.append(self.step(images, labels).item())
             self.scheduler.step()
-            if self.lookahead:
-                self.lookahead.after(self.scheduler.last_epoch)
         return float(np.mean(losses))
 
     def save(self, path: Path) -> None:
@@ -177,8 +146,6 @@ class Training:
             "scheduler": self.scheduler.state_dict(),
             "random": torch.get_rng_state(),
         }
-        if self.lookahead:
-            state["slow"] = self.lookahead.slow
         torch.save(state, path)
 
     def load(self, path: Path) -> None:
@@ -188,8 +155,6 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        if self.lookahead:
-            self.lookahead.slow = state["slow"]
         torch.set_rng_state(state["random"])
 
 
@@ -235,9 +200,6 @@ def main() -> None:
     )
     parser.add_argument(
         "--alternate", action="store_true", help="mirror images in turn, not at random"
-    )
-    parser.add_argument(
-        "--lookahead", action="store_true", help="average the weights more and more as they settle"
     )
     parser.add_argument(
         "--enlarged",
