@@ -90,7 +90,7 @@ LANES = (POSITIONS, POSITIONS, "weight_by_positions") if processor.REGISTERS < 3
 DEPTHWISE = "depthwise", "depthwise", "depthwise_weight"
 OVERLAP = CHANNELS, "spread_taps", "weight_by_channels"
 ALL_WINOGRAD = WINOGRAD, WINOGRAD, "winograd_weight_grad"
-THIN, SPREAD = "thin_out", "spread_out"
+SUBSAMPLED = "subsample product", "product subsample_adjoint", "subsample"
 WINOGRAD4 = "winograd4", "winograd4", "winograd_weight_grad"
 
 CASES = [
@@ -130,10 +130,10 @@ CASES = [
     Case("phases without taps, by positions", c=(0, 3), o=(0, 3), size=(8, 3), more_columns=2,
          kernel=(1, 1), stride=(2, 2), paths=FEW),
     Case("pixels apart", c=(40, 5), o=(52, 3), size=(7, 1), more_columns=2, kernel=(1, 1),
-         stride=(2, 2), padding=(0, 0), paths=(f"{THIN} {PRODUCT}", f"{PRODUCT} {SPREAD}", THIN)),
+         stride=(2, 2), padding=(0, 0), paths=SUBSAMPLED),
     Case("pixels farther apart than the image is wide", c=(40, 0), o=(52, 0), size=(9, 4),
          kernel=(1, 1), stride=(4, 5), padding=(0, 0), biased=False,
-         paths=(f"{THIN} {PRODUCT}", f"{PRODUCT} {SPREAD}", THIN)),
+         paths=SUBSAMPLED),
     Case("pixels apart, groups", c=(40, 1), o=(26, 2), size=(4, 5), groups=2, kernel=(1, 1),
          stride=(2, 1), padding=(0, 0), paths=None),
     Case("pixels apart, no images", n=0, c=(46, 0), o=(46, 0), kernel=(1, 1), stride=(2, 2),

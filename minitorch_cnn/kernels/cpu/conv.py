@@ -11,7 +11,7 @@ from ..workspace import shaped_workspace, workspace
 from .conv_channels import by_channels, join_channel_parts, pack, weight_by_channels
 from .conv_depthwise import TAPS, bands, depthwise, depthwise_weight
 from .conv_geometry import SPARE, geometry
-from .conv_layout import add_up, spread_out, thin_out
+from .conv_layout import add_up, subsample, subsample_adjoint
 from .conv_overlap import spread_taps
 from .conv_positions import (
     by_positions_1,
@@ -61,8 +61,8 @@ def conv2d(x, w, b, y, stride, padding, dilation, groups):
     """y[n,o,i,j] = b[o] + sum_{c,u,v} x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw] w[o,c,u,v]"""
     taps = w.shape[2] * w.shape[3]
     steps = w.shape[1] * taps, taps
-    if _skips(w, stride, padding):
-        x, stride = _thinned(x, y.shape[2:], stride), (1, 1)
+    if _pays_subsampling(w, stride, padding):
+        x, stride = _subsampled(x, y.shape[2:], stride), (1, 1)
     _correlate(False, x, w, b, y, steps, stride, padding, dilation, groups)
 
 
@@ -74,14 +74,13 @@ def conv2d_input_grad(gy, w, gx, stride, padding, dilation, groups):
         _overlap(gy, w, gx, padding)
         return
     steps = taps, w.shape[1] * taps
-    none, target = np.empty(0, gy.dtype), gx
-    skips = _skips(w, stride, padding)
-    if skips:
-        target = shaped_workspace("thinned", (*gx.shape[:2], *gy.shape[2:]), gx.dtype)
-    distance = (1, 1) if skips else stride
-    _correlate(True, gy, w, none, target, steps, distance, padding, dilation, groups)
-    if skips:
-        spread_out(threads_for(gx.size), _planes(target), _planes(gx), *stride)
+    none = np.empty(0, gy.dtype)
+    if not _pays_subsampling(w, stride, padding):
+        _correlate(True, gy, w, none, gx, steps, stride, padding, dilation, groups)
+        return
+    some = shaped_workspace("subsampled", (*gx.shape[:2], *gy.shape[2:]), gx.dtype)
+    _correlate(True, gy, w, none, some, steps, (1, 1), padding, dilation, groups)
+    subsample_adjoint(threads_for(gx.size), _planes(some), _planes(gx), *stride)
 
 
 @repeating_driver
@@ -89,8 +88,8 @@ def conv2d_weight_grad(gy, x, gw, gb, stride, padding, dilation, groups):
     """gw[o,c,u,v] = sum_{n,i,j} gy[n,o,i,j] x[n,c,i*sh+u*dh-ph,j*sw+v*dw-pw],
     gb[o] = sum_{n,i,j} gy[n,o,i,j] unless gb is empty"""
     kernel, vector = gw.shape[2:], VECTOR_BYTES // x.itemsize
-    if _skips(gw, stride, padding):
-        x, stride = _thinned(x, gy.shape[2:], stride), (1, 1)
+    if _pays_subsampling(gw, stride, padding):
+        x, stride = _subsampled(x, gy.shape[2:], stride), (1, 1)
     if _is_pointwise(kernel, stride, padding):
         gy, x = _as_rows(gy), _as_rows(x)
     batch, outputs, inputs = x.shape[0], gw.shape[0] // groups, gw.shape[1]
@@ -405,7 +404,7 @@ def _is_pointwise(kernel, stride, padding):
     return kernel == (1, 1) and stride == (1, 1) and padding == (0, 0)
 
 
-def _skips(w, stride, padding):
+def _pays_subsampling(w, stride, padding):
     """Whether pixels `stride` apart are all that is seen of the images, and are put together first.
 
     Then they are read once, and not for every few channels anew; the rest is as without a stride.
@@ -416,10 +415,10 @@ def _skips(w, stride, padding):
     return apart and inputs * outputs >= PRODUCTS * (VECTOR_BYTES // w.itemsize)
 
 
-def _thinned(x, size, stride):
+def _subsampled(x, size, stride):
     """The pixels of x that lie `stride` apart, in planes of this size."""
-    some = shaped_workspace("thinned", (*x.shape[:2], *size), x.dtype)
-    thin_out(threads_for(some.size), _planes(x), _planes(some), *stride)
+    some = shaped_workspace("subsampled", (*x.shape[:2], *size), x.dtype)
+    subsample(threads_for(some.size), _planes(x), _planes(some), *stride)
     return some
 
 

@@ -19,7 +19,7 @@ from .simd import lanes, load, store
 
 
 @task_kernel
-def thin_out(thread, threads, x, y, down, across):
+def subsample(thread, threads, x, y, down, across):
     """y[p,i,j] = x[p, i*down, j*across]"""
     rows, high, wide = y.shape[0] * y.shape[1], y.shape[1], y.shape[2]
     for row in range(rows * thread // threads, rows * (thread + 1) // threads):
@@ -30,7 +30,7 @@ def thin_out(thread, threads, x, y, down, across):
 
 
 @task_kernel
-def spread_out(thread, threads, y, x, down, across):
+def subsample_adjoint(thread, threads, y, x, down, across):
     """x[p, i*down, j*across] = y[p,i,j], and 0 in between and beyond"""
     rows, height = x.shape[0] * x.shape[1], x.shape[1]
     high, wide = y.shape[1:]
