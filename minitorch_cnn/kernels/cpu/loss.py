@@ -1,8 +1,7 @@
 """Softmax and the losses, on x[outer,n,inner] along the middle axis or element by element.
 
-A task owns a block of lines along the axis. Lines one after another (inner = 1) are rows, vectors
-lie along them; lines beside one another are columns, vectors lie across them. Sums along an axis
-and over a batch are in float64: a line may be long, and its exponentials of very different size.
+A task owns a block of lines along the axis: rows (inner = 1) or columns, each with a kernel of its
+own, so that only what is needed is compiled. Sums along an axis and over a batch are in float64.
 """
 
 import functools
@@ -10,88 +9,186 @@ import math
 
 import numpy as np
 
-from ..jit import driver, exact, inner, kernel, prange
+from ..jit import driver, inner, kernel, prange
 from . import functions
-from .reduce import total_of_long
-from .simd import apart, filled, lanes, larger, largest_of_lanes, load
-
-BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
-LONG = 64  # elements of a row that fill vectors by themselves
+from .lines import (
+    LONG,
+    column_block,
+    column_exponentials,
+    column_tasks,
+    divide_columns,
+    divide_rows,
+    from_top,
+    less_decays,
+    row_block,
+    row_exponentials,
+    row_tasks,
+    row_totals,
+)
 
 
 @driver
 def softmax(x, y, dim=1):
     """y = exp(x - max x) / sum exp(x - max x) along a dimension"""
-    _along(dim, _softmax, x, y)
+    _along(dim, _softmax_rows, _softmax_columns, x, y)
 
 
 @driver
 def softmax_grad(gy, y, gx, dim=1):
     """gx = y * (gy - sum gy*y)"""
-    _along(dim, _softmax_grad, gy, y, gx)
+    _along(dim, _softmax_grad_rows, _softmax_grad_columns, gy, y, gx)
 
 
 @driver
 def log_softmax(x, y, dim=1):
     """y = x - max x - log sum exp(x - max x) along a dimension"""
-    _along(dim, _log_softmax, x, y)
+    _along(dim, _log_softmax_rows, _log_softmax_columns, x, y)
 
 
 @driver
 def log_softmax_grad(gy, y, gx, dim=1):
     """gx = gy - exp(y) * sum gy"""
-    _along(dim, _log_softmax_grad, gy, y, gx)
+    _along(dim, _log_softmax_grad_rows, _log_softmax_grad_columns, gy, y, gx)
 
 
-def _along(dim, compiled, *arrays):
-    """Call a kernel for which the dimension stands in the middle of three."""
+def _along(dim, of_rows, of_columns, *arrays):
+    """Call the kernel for lines that lie along a dimension."""
     shape = _about(arrays[0].shape, dim)
+    compiled = of_rows if len(shape) == 2 else of_columns
     compiled(*[a.reshape(shape) for a in arrays])
 
 
 @functools.cache
 def _about(shape, dim):
-    """The shape with a dimension in the middle; that of a number, which has none, is 1."""
+    """The shape as that of rows or columns along a dimension; that of a number, with none, is 1."""
     n = shape[dim] if shape else 1
-    return math.prod(shape[:dim]), n, math.prod(shape[dim + 1 :])
+    size = math.prod(shape[dim + 1 :])
+    return (math.prod(shape[:dim]), n) if size == 1 else (math.prod(shape[:dim]), n, size)
 
 
 @kernel(work=lambda x, y: 16 * x.size)
-def _softmax(x, y):
-    """softmax along the middle dimension"""
-    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
-    for task in prange(_tasks(x)):
-        _exponentials(x, y, task, tops, totals)
-        _normalise(y, task, totals, tops)
+def _softmax_rows(x, y):
+    """softmax of rows"""
+    tops, totals = np.empty(x.shape[0], x.dtype), np.empty(x.shape[0])
+    for task in prange(row_tasks(x)):
+        a, b = row_block(x, task)
+        row_exponentials(x[a:b], y[a:b], tops[a:b], totals[a:b])
+        divide_rows(y[a:b], totals[a:b])
+
+
+@kernel(work=lambda x, y: 16 * x.size)
+def _softmax_columns(x, y):
+    """softmax of columns"""
+    outer, _, size = x.shape
+    tops, totals = np.empty((outer, size), x.dtype), np.empty((outer, size))
+    for task in prange(column_tasks(x)):
+        o, a, b = column_block(x, task)
+        column_exponentials(x[o], y[o], a, b, tops[o, a:b], totals[o, a:b])
+        divide_columns(y[o], a, b, totals[o, a:b], tops[o, a:b])
 
 
 @kernel(work=lambda gy, y, gx: 4 * y.size)
-def _softmax_grad(gy, y, gx):
-    """softmax_grad along the middle dimension"""
-    totals, means = np.empty(_lines_of(y)), np.empty(_lines_of(y), y.dtype)
-    for task in prange(_tasks(y)):
-        _softmax_grad_block(gy, y, gx, task, totals, means)
+def _softmax_grad_rows(gy, y, gx):
+    """softmax_grad of rows"""
+    for task in prange(row_tasks(y)):
+        a, b = row_block(y, task)
+        for r in range(a, b):
+            gs, es, out, total = gy[r], y[r], gx[r], 0.0
+            for c in range(es.size):
+                total += gs[c] * es[c]
+            mean = y.dtype.type(total)
+            for c in range(es.size):
+                out[c] = es[c] * (gs[c] - mean)
+
+
+@kernel(work=lambda gy, y, gx: 4 * y.size)
+def _softmax_grad_columns(gy, y, gx):
+    """softmax_grad of columns"""
+    outer, n, size = y.shape
+    wide, narrow = np.empty((outer, size)), np.empty((outer, size), y.dtype)
+    for task in prange(column_tasks(y)):
+        o, a, b = column_block(y, task)
+        totals, means = wide[o, a:b], narrow[o, a:b]
+        for i in range(totals.size):
+            totals[i] = 0
+        for c in range(n):
+            gs, es = gy[o, c, a:b], y[o, c, a:b]
+            for i in range(es.size):
+                totals[i] += gs[i] * es[i]
+        for i in range(totals.size):
+            means[i] = totals[i]
+        for c in range(n):
+            gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
+            for i in range(es.size):
+                out[i] = es[i] * (gs[i] - means[i])
 
 
 @kernel(work=lambda x, y: 16 * x.size)
-def _log_softmax(x, y):
-    """log_softmax along the middle dimension"""
-    tops, totals = np.empty(_lines_of(x), x.dtype), np.empty(_lines_of(x))
-    logs = np.empty(_lines_of(x), x.dtype)
-    for task in prange(_tasks(x)):
-        if x.shape[2] == 1 and x.shape[1] >= LONG:
-            _totals_of_rows(x, task, tops, totals)
+def _log_softmax_rows(x, y):
+    """log_softmax of rows"""
+    tops, totals = np.empty(x.shape[0], x.dtype), np.empty(x.shape[0])
+    for task in prange(row_tasks(x)):
+        a, b = row_block(x, task)
+        if x.shape[1] < LONG:
+            row_exponentials(x[a:b], y[a:b], tops[a:b], totals[a:b])
         else:
-            _exponentials(x, y, task, tops, totals)
-        _logarithms(x, y, task, tops, totals, logs)
+            row_totals(x[a:b], tops[a:b], totals[a:b])
+        for r in range(a, b):
+            xs, ys, top = x[r], y[r], tops[r]
+            log_total = x.dtype.type(math.log(totals[r]))
+            for c in range(xs.size):
+                ys[c] = from_top(xs[c], top, log_total)
+
+
+@kernel(work=lambda x, y: 16 * x.size)
+def _log_softmax_columns(x, y):
+    """log_softmax of columns"""
+    outer, n, size = x.shape
+    narrow, wide = np.empty((2, outer, size), x.dtype), np.empty((outer, size))
+    for task in prange(column_tasks(x)):
+        o, a, b = column_block(x, task)
+        tops, log_totals, totals = narrow[0, o, a:b], narrow[1, o, a:b], wide[o, a:b]
+        column_exponentials(x[o], y[o], a, b, tops, totals)
+        for i in range(totals.size):
+            log_totals[i] = math.log(totals[i])
+        for c in range(n):
+            xs, ys = x[o, c, a:b], y[o, c, a:b]
+            for i in range(xs.size):
+                ys[i] = from_top(xs[i], tops[i], log_totals[i])
 
 
 @kernel(work=lambda gy, y, gx: 16 * y.size)
-def _log_softmax_grad(gy, y, gx):
-    """log_softmax_grad along the middle dimension"""
-    totals, sums = np.empty(_lines_of(y)), np.empty(_lines_of(y), y.dtype)
-    for task in prange(_tasks(y)):
-        _log_softmax_grad_block(gy, y, gx, task, totals, sums)
+def _log_softmax_grad_rows(gy, y, gx):
+    """log_softmax_grad of rows"""
+    for task in prange(row_tasks(y)):
+        a, b = row_block(y, task)
+        for r in range(a, b):
+            gs, total = gy[r], 0.0
+            for c in range(gs.size):
+                total += gs[c]
+            less_decays(gs, y[r], y.dtype.type(total), gx[r])
+
+
+@kernel(work=lambda gy, y, gx: 16 * y.size)
+def _log_softmax_grad_columns(gy, y, gx):
+    """log_softmax_grad of columns"""
+    outer, n, size = y.shape
+    wide, narrow = np.empty((outer, size)), np.empty((outer, size), y.dtype)
+    for task in prange(column_tasks(y)):
+        o, a, b = column_block(y, task)
+        totals, sums = wide[o, a:b], narrow[o, a:b]
+        for i in range(totals.size):
+            totals[i] = 0
+        for c in range(n):
+            gs = gy[o, c, a:b]
+            for i in range(gs.size):
+                totals[i] += gs[i]
+        for i in range(totals.size):
+            sums[i] = totals[i]
+        for c in range(n):
+            gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
+            for i in range(es.size):
+                out[i] = gs[i] - functions.decay(-es[i]) * sums[i]
 
 
 @driver
@@ -122,11 +219,12 @@ def nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label_
 @driver
 def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
     """y = nll_loss of log_softmax(x); p = softmax(x)"""
-    shape = _by_line(x.shape)
-    x, p, target = x.reshape(shape), p.reshape(shape), target.reshape(-1)
     options = ignore_index, reduction, label_smoothing
+    shape, target = _about(x.shape, 1), target.reshape(-1)
+    x, y, total, p = x.reshape(shape), y.reshape(-1), total.reshape(-1), p.reshape(shape)
+    compiled = _cross_entropy_rows if len(shape) == 2 else _cross_entropy_columns
     try:
-        _cross_entropy(x, target, weight, y.reshape(-1), total.reshape(-1), p, *options)
+        compiled(x, target, weight, y, total, p, *options)
     except IndexError:
         raise _bad_label("cross_entropy", target, ignore_index, x) from None
 
@@ -137,9 +235,10 @@ def cross_entropy_grad(
 ):
     """gx = g - p sum g, g = nll_loss_grad; of x it needs no more than p = softmax(x)"""
     options = ignore_index, reduction, label_smoothing
-    shape = _by_line(p.shape)
-    p, gx, target = p.reshape(shape), gx.reshape(shape), target.reshape(-1)
-    _cross_entropy_grad(gy.reshape(-1), target, weight, total.reshape(-1), p, gx, *options)
+    shape, target = _about(p.shape, 1), target.reshape(-1)
+    gy, total, p, gx = gy.reshape(-1), total.reshape(-1), p.reshape(shape), gx.reshape(shape)
+    compiled = _cross_entropy_grad_rows if len(shape) == 2 else _cross_entropy_grad_columns
+    compiled(gy, target, weight, total, p, gx, *options)
 
 
 @functools.cache
@@ -189,7 +288,7 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
     for n in prange(batch):
         for s in range(size):
             label = target[np.int64(n) * size + s]
-            grad = _line_grad(gy, total, n, s, size, reduction)
+            grad = _line_grad(gy, total, np.int64(n) * size + s, reduction)
             grad = 0.0 if label == ignore_index else grad
             share = grad * label_smoothing / classes
             for c in range(classes):
@@ -199,69 +298,87 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
 
 
 @kernel(work=lambda x, *_: 16 * x.size)
-def _cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
-    """The body of cross_entropy; IndexError for a label that is neither a class nor ignored"""
-    classes, size = x.shape[1:]
-    check_labels(target, classes, ignore_index)
-    narrow, wide = np.empty((2, _lines_of(x)), x.dtype), np.empty((2, _lines_of(x)))
-    tops, totals, losses = narrow[0], wide[0], wide[1]
-    for task in prange(_tasks(x)):
-        _exponentials(x, p, task, tops, totals)
-        _normalise(p, task, totals, narrow[1])
-        o, a, b = _block(x, task)
-        for k in range(a, b):
-            n, i, line = (k, 0, k) if size == 1 else (o, k, o * size + k)
-            label, loss, log_total = target[line], 0.0, math.log(totals[line])
+def _cross_entropy_rows(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
+    """cross_entropy of rows; IndexError for a label that is neither a class nor ignored"""
+    check_labels(target, x.shape[1], ignore_index)
+    tops, wide = np.empty(x.shape[0], x.dtype), np.empty((2, x.shape[0]))
+    totals, losses = wide[0], wide[1]
+    for task in prange(row_tasks(x)):
+        a, b = row_block(x, task)
+        row_exponentials(x[a:b], p[a:b], tops[a:b], totals[a:b])
+        divide_rows(p[a:b], totals[a:b])
+        for r in range(a, b):
+            label, losses[r] = target[r], 0.0
             if label != ignore_index:
-                logp = (x[n, label, i] - tops[line]) - log_total
-                loss = -(1 - label_smoothing) * _label_weight(weight, label) * logp
-                if label_smoothing:
-                    for c in range(classes):
-                        logp = (x[n, c, i] - tops[line]) - log_total
-                        loss -= label_smoothing / classes * _label_weight(weight, c) * logp
-            losses[line] = loss
-    total_loss, weights = 0.0, 0.0
-    for line in range(losses.size):
-        total_loss += losses[line]
-        if target[line] != ignore_index:
-            weights += _label_weight(weight, target[line])
-        if reduction == 0:
-            y[line] = losses[line]
-    total[0] = weights
-    if reduction == 1:
-        y[0] = total_loss / weights
-    elif reduction == 2:
-        y[0] = total_loss
+                losses[r] = _line_loss(x[r], label, weight, tops[r], totals[r], label_smoothing)
+    _reduce_losses(losses, target, weight, y, total, ignore_index, reduction)
+
+
+@kernel(work=lambda x, *_: 16 * x.size)
+def _cross_entropy_columns(
+    x, target, weight, y, total, p, ignore_index, reduction, label_smoothing
+):
+    """cross_entropy of columns; IndexError for a label that is neither a class nor ignored"""
+    outer, classes, size = x.shape
+    check_labels(target, classes, ignore_index)
+    narrow, wide = np.empty((2, outer, size), x.dtype), np.empty((outer, size))
+    losses = np.empty(outer * size)
+    for task in prange(column_tasks(x)):
+        o, a, b = column_block(x, task)
+        tops, totals = narrow[0, o, a:b], wide[o, a:b]
+        column_exponentials(x[o], p[o], a, b, tops, totals)
+        divide_columns(p[o], a, b, totals, narrow[1, o, a:b])
+        for i in range(b - a):
+            line, xs = o * size + a + i, x[o, :, a + i]
+            label, losses[line] = target[line], 0.0
+            if label != ignore_index:
+                losses[line] = _line_loss(xs, label, weight, tops[i], totals[i], label_smoothing)
+    _reduce_losses(losses, target, weight, y, total, ignore_index, reduction)
 
 
 @kernel(work=lambda gy, target, weight, total, p, *_: 2 * p.size)
-def _cross_entropy_grad(gy, target, weight, total, p, gx, ignore_index, reduction, label_smoothing):
-    """The body of cross_entropy_grad, with gy and total of one dimension."""
-    classes, size = p.shape[1:]
-    smooth_weight = 0.0
-    if label_smoothing:
+def _cross_entropy_grad_rows(
+    gy, target, weight, total, p, gx, ignore_index, reduction, label_smoothing
+):
+    """cross_entropy_grad of rows"""
+    spread = _spread_weight(weight, p.shape[1], label_smoothing)
+    for task in prange(row_tasks(p)):
+        a, b = row_block(p, task)
+        for r in range(a, b):
+            label, ps, gxs, grad, scale = target[r], p[r], gx[r], 0.0, p.dtype.type(0)
+            if label != ignore_index:
+                grad = _line_grad(gy, total, r, reduction)
+                scale = p.dtype.type(_scale(weight, label, label_smoothing, spread) * grad)
+            for c in range(ps.size):
+                gxs[c] = scale * ps[c]
+            if label != ignore_index:
+                _subtract_targets(gxs, label, weight, grad, label_smoothing)
+
+
+@kernel(work=lambda gy, target, weight, total, p, *_: 2 * p.size)
+def _cross_entropy_grad_columns(
+    gy, target, weight, total, p, gx, ignore_index, reduction, label_smoothing
+):
+    """cross_entropy_grad of columns"""
+    outer, classes, size = p.shape
+    spread = _spread_weight(weight, classes, label_smoothing)
+    scales, grads = np.zeros((outer, size), p.dtype), np.empty((outer, size))
+    for task in prange(column_tasks(p)):
+        o, a, b = column_block(p, task)
+        labels = target[o * size + a : o * size + b]
+        some, factors = grads[o, a:b], scales[o, a:b]
+        for i in range(labels.size):
+            if labels[i] != ignore_index:
+                some[i] = _line_grad(gy, total, o * size + a + i, reduction)
+                factors[i] = _scale(weight, labels[i], label_smoothing, spread) * some[i]
         for c in range(classes):
-            smooth_weight += label_smoothing / classes * _label_weight(weight, c)
-    for task in prange(_tasks(p)):
-        o, a, b = _block(p, task)
-        scales = np.zeros(b - a, p.dtype)
-        for k in range(b - a):
-            n, i = (a + k, 0) if size == 1 else (o, a + k)
-            label = target[n * size + i]
-            if label != ignore_index:
-                scale = (1 - label_smoothing) * _label_weight(weight, label) + smooth_weight
-                scales[k] = scale * _line_grad(gy, total, n, i, size, reduction)
-        _scaled(p, gx, o, a, b, scales)
-        for k in range(b - a):
-            n, i = (a + k, 0) if size == 1 else (o, a + k)
-            label = target[n * size + i]
-            if label != ignore_index:
-                grad = _line_grad(gy, total, n, i, size, reduction)
-                gx[n, label, i] -= (1 - label_smoothing) * _label_weight(weight, label) * grad
-                if label_smoothing:
-                    for c in range(classes):
-                        share = label_smoothing / classes * _label_weight(weight, c)
-                        gx[n, c, i] -= share * grad
+            ps, gxs = p[o, c, a:b], gx[o, c, a:b]
+            for i in range(ps.size):
+                gxs[i] = factors[i] * ps[i]
+        for i in range(labels.size):
+            if labels[i] != ignore_index:
+                gxs = gx[o, :, a + i]
+                _subtract_targets(gxs, labels[i], weight, some[i], label_smoothing)
 
 
 @kernel(work=lambda x, t, y: x.size, flat=True)
@@ -299,290 +416,6 @@ def binary_cross_entropy_with_logits(x, t, y):
 
 
 @inner
-def _lines_of(x):
-    """How many lines x has"""
-    return x.shape[0] * x.shape[2]
-
-
-@inner
-def _tasks(x):
-    """How many blocks the lines of x make"""
-    outer, n, size = x.shape
-    if size == 1:
-        rows = max(BLOCK // max(n, 1), 1)
-        return (outer + rows - 1) // rows
-    return outer * ((size + BLOCK - 1) // BLOCK)
-
-
-@inner
-def _block(x, task):
-    """The lines of a block: rows x[a:b], o without meaning; or columns x[o,:,a:b]"""
-    outer, n, size = x.shape
-    if size == 1:
-        rows = max(BLOCK // max(n, 1), 1)
-        a = np.int64(task) * rows
-        return np.int64(0), a, min(a + rows, outer)
-    o, part = divmod(np.int64(task), (size + BLOCK - 1) // BLOCK)
-    return o, part * BLOCK, min((part + 1) * BLOCK, size)
-
-
-@inner
-def _exponentials(x, e, task, tops, totals):
-    """For a block's lines: tops = max x, e = exp(x - top), totals = sum e"""
-    o, a, b = _block(x, task)
-    if x.shape[2] != 1:
-        first = o * x.shape[2]
-        _column_exponentials(x[o], e[o], a, b, tops[first + a :], totals[first + a :])
-        return
-    rows = x.shape[0], x.shape[1]
-    xs, es = x.reshape(rows)[a:b], e.reshape(rows)[a:b]
-    if x.shape[1] < LONG:
-        _short_exponentials(xs, es, tops[a:b], totals[a:b])
-    else:
-        _long_exponentials(xs, es, tops[a:b], totals[a:b])
-
-
-@inner
-def _top(x):
-    """The largest of x, NaN if there is one"""
-    highest = functions.ordered(x.dtype.type(-np.inf))
-    for c in range(x.size):
-        highest = max(highest, functions.ordered(x[c]))
-    return functions.unordered(highest)
-
-
-@inner
-def _top_of_long(x):
-    """The largest of x but for NaN, of which x - top is one in any case"""
-    vector = lanes(x)
-    a = b = c = d = filled(x, -np.inf)
-    last = x.size - vector
-    for i in range(0, last - 3 * vector + 1, 4 * vector):
-        a, b = larger(load(x, i), a), larger(load(x, i + vector), b)
-        c, d = larger(load(x, i + 2 * vector), c), larger(load(x, i + 3 * vector), d)
-    # Of those left over some may be looked at twice.
-    for k in range(4):
-        a = larger(load(x, max(last - k * vector, 0)), a)
-    return largest_of_lanes(larger(larger(a, b), larger(c, d)))
-
-
-@inner
-def _short_exponentials(x, e, tops, totals):
-    """_exponentials of rows of few classes: each by itself would leave much of a vector empty"""
-    for r in range(x.shape[0]):
-        top = tops[r] = _top(x[r])
-        for c in range(x.shape[1]):
-            e[r, c] = top - x[r, c]
-    every = e.reshape(-1)
-    for i in range(every.size):
-        every[i] = functions.decay(every[i])
-    for r in range(x.shape[0]):
-        totals[r] = _total(e[r])
-
-
-@inner
-def _long_exponentials(x, e, tops, totals):
-    """_exponentials of rows"""
-    for r in range(x.shape[0]):
-        xs, es, top = x[r], e[r], _top_of_long(x[r])
-        _decays(xs, top, es)
-        tops[r], totals[r] = top, total_of_long(es, 0, es.size)
-
-
-@inner
-def _totals_of_rows(x, task, tops, totals):
-    """tops = max x, totals = sum exp(x - top), of a block's rows"""
-    _, a, b = _block(x, task)
-    rows = x.reshape((x.shape[0], x.shape[1]))
-    for r in range(a, b):
-        tops[r] = _top_of_long(rows[r])
-        totals[r] = _total_of_decays(rows[r], tops[r])
-
-
-@inner
-def _total_of_decays(x, top):
-    """sum exp(x - top)"""
-    apart()
-    total = 0.0
-    for first in range(0, x.size, BLOCK):
-        some, part = x[first : first + BLOCK], x.dtype.type(0)
-        for c in range(some.size):
-            part += functions.decay(top - some[c])
-        total += part
-    return total
-
-
-@inner
-def _decays(x, top, e):
-    """e = exp(x - top)"""
-    apart()
-    for c in range(x.size):
-        e[c] = functions.decay(top - x[c])
-
-
-@inner
-def _total(x):
-    """sum x"""
-    total = 0.0
-    for c in range(x.size):
-        total += x[c]
-    return total
-
-
-@inner
-def _column_exponentials(x, e, a, b, tops, totals):
-    for i in range(b - a):
-        tops[i], totals[i] = -np.inf, 0
-    for c in range(x.shape[0]):
-        xs = x[c, a:b]
-        for i in range(xs.size):
-            tops[i] = xs[i] if xs[i] > tops[i] else tops[i]
-    for c in range(x.shape[0]):
-        xs, es = x[c, a:b], e[c, a:b]
-        for i in range(xs.size):
-            es[i] = functions.decay(tops[i] - xs[i])
-        # In a loop of its own: vectors of float64 are half as wide.
-        for i in range(es.size):
-            totals[i] += es[i]
-
-
-@inner
-def _normalise(e, task, totals, scales):
-    """e / totals, for a block's lines; scales are what remains: 1 / totals"""
-    o, a, b = _block(e, task)
-    if e.shape[2] == 1:
-        es = e.reshape(e.shape[0], e.shape[1])[a:b]
-        for r in range(es.shape[0]):
-            scale = scales[a + r] = 1 / totals[a + r]
-            scale = e.dtype.type(scale)
-            for c in range(es.shape[1]):
-                es[r, c] *= scale
-        return
-    first = o * e.shape[2]
-    some, factors = totals[first + a : first + b], scales[first + a : first + b]
-    for i in range(some.size):
-        factors[i] = 1 / some[i]
-    for c in range(e.shape[1]):
-        es = e[o, c, a:b]
-        for i in range(es.size):
-            es[i] *= factors[i]
-
-
-@inner
-def _logarithms(x, y, task, tops, totals, logs):
-    """y = x - tops - log(totals), for a block's lines"""
-    o, a, b = _block(x, task)
-    if x.shape[2] == 1:
-        rows = x.shape[0], x.shape[1]
-        xs, ys = x.reshape(rows)[a:b], y.reshape(rows)[a:b]
-        for r in range(xs.shape[0]):
-            top, log_total = tops[a + r], x.dtype.type(math.log(totals[a + r]))
-            for c in range(xs.shape[1]):
-                ys[r, c] = _from_top(xs[r, c], top, log_total)
-        return
-    first = o * x.shape[2]
-    some, log_totals = totals[first + a : first + b], logs[first + a : first + b]
-    heights = tops[first + a : first + b]
-    for i in range(some.size):
-        log_totals[i] = math.log(some[i])
-    for c in range(x.shape[1]):
-        xs, ys = x[o, c, a:b], y[o, c, a:b]
-        for i in range(xs.size):
-            ys[i] = _from_top(xs[i], heights[i], log_totals[i])
-
-
-@inner
-def _scaled(p, gx, o, a, b, scales):
-    """gx = scales * p, for a block's lines"""
-    if p.shape[2] == 1:
-        rows = p.shape[0], p.shape[1]
-        ps, gxs = p.reshape(rows)[a:b], gx.reshape(rows)[a:b]
-        for r in range(ps.shape[0]):
-            scale = scales[r]
-            for c in range(ps.shape[1]):
-                gxs[r, c] = scale * ps[r, c]
-    else:
-        for c in range(p.shape[1]):
-            ps, gxs = p[o, c, a:b], gx[o, c, a:b]
-            for i in range(ps.size):
-                gxs[i] = scales[i] * ps[i]
-
-
-@exact
-def _from_top(x, top, log_total):
-    """(x - top) - log_total: the sum of the latter would be rounded far more"""
-    return (x - top) - log_total
-
-
-@inner
-def _softmax_grad_block(gy, y, gx, task, totals, means):
-    """gx = y * (gy - sum gy*y) for a block's lines"""
-    o, a, b = _block(y, task)
-    if y.shape[2] == 1:
-        rows = y.shape[0], y.shape[1]
-        gys, ys, gxs = gy.reshape(rows)[a:b], y.reshape(rows)[a:b], gx.reshape(rows)[a:b]
-        for r in range(ys.shape[0]):
-            total = 0.0
-            for c in range(ys.shape[1]):
-                total += gys[r, c] * ys[r, c]
-            mean = y.dtype.type(total)
-            for c in range(ys.shape[1]):
-                gxs[r, c] = ys[r, c] * (gys[r, c] - mean)
-        return
-    first = o * y.shape[2]
-    some, middles = totals[first + a : first + b], means[first + a : first + b]
-    for i in range(some.size):
-        some[i] = 0
-    for c in range(y.shape[1]):
-        gs, es = gy[o, c, a:b], y[o, c, a:b]
-        for i in range(es.size):
-            some[i] += gs[i] * es[i]
-    for i in range(some.size):
-        middles[i] = some[i]
-    for c in range(y.shape[1]):
-        gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
-        for i in range(es.size):
-            out[i] = es[i] * (gs[i] - middles[i])
-
-
-@inner
-def _log_softmax_grad_block(gy, y, gx, task, totals, sums):
-    """gx = gy - exp(y) * sum gy for a block's lines"""
-    o, a, b = _block(y, task)
-    if y.shape[2] == 1:
-        rows = y.shape[0], y.shape[1]
-        gys, ys, gxs = gy.reshape(rows)[a:b], y.reshape(rows)[a:b], gx.reshape(rows)[a:b]
-        for r in range(ys.shape[0]):
-            total = 0.0
-            for c in range(ys.shape[1]):
-                total += gys[r, c]
-            _less_decays(gys[r], ys[r], y.dtype.type(total), gxs[r])
-        return
-    first = o * y.shape[2]
-    some, narrow = totals[first + a : first + b], sums[first + a : first + b]
-    for i in range(some.size):
-        some[i] = 0
-    for c in range(y.shape[1]):
-        gs = gy[o, c, a:b]
-        for i in range(gs.size):
-            some[i] += gs[i]
-    for i in range(some.size):
-        narrow[i] = some[i]
-    for c in range(y.shape[1]):
-        gs, es, out = gy[o, c, a:b], y[o, c, a:b], gx[o, c, a:b]
-        for i in range(es.size):
-            out[i] = gs[i] - functions.decay(-es[i]) * narrow[i]
-
-
-@inner
-def _less_decays(gy, y, factor, gx):
-    """gx = gy - exp(y) * factor"""
-    apart()
-    for c in range(y.size):
-        gx[c] = gy[c] - functions.decay(-y[c]) * factor
-
-
-@inner
 def check_labels(target, classes, ignore_index):
     """Raise IndexError for a label that is neither ignored nor a class"""
     for line in range(target.size):
@@ -598,8 +431,63 @@ def _label_weight(weight, label):
 
 
 @inner
-def _line_grad(gy, total, n, s, size, reduction):
-    """The gradient of the loss of line n, s"""
+def _line_loss(x, label, weight, top, total, label_smoothing):
+    """cross_entropy of a line x with total = sum exp(x - top)"""
+    log_total = math.log(total)
+    logp = (x[label] - top) - log_total
+    loss = -(1 - label_smoothing) * _label_weight(weight, label) * logp
+    if label_smoothing:
+        for c in range(x.size):
+            logp = (x[c] - top) - log_total
+            loss -= label_smoothing / x.size * _label_weight(weight, c) * logp
+    return loss
+
+
+@inner
+def _reduce_losses(losses, target, weight, y, total, ignore_index, reduction):
+    """y and total of cross_entropy"""
+    total_loss, weights = 0.0, 0.0
+    for line in range(losses.size):
+        total_loss += losses[line]
+        if target[line] != ignore_index:
+            weights += _label_weight(weight, target[line])
+        if reduction == 0:
+            y[line] = losses[line]
+    total[0] = weights
+    if reduction == 1:
+        y[0] = total_loss / weights
+    elif reduction == 2:
+        y[0] = total_loss
+
+
+@inner
+def _line_grad(gy, total, line, reduction):
+    """The gradient of a line's loss"""
     if reduction == 0:
-        return np.float64(gy[np.int64(n) * size + s])
+        return np.float64(gy[line])
     return np.float64(gy[0]) / total[0] if reduction == 1 else np.float64(gy[0])
+
+
+@inner
+def _spread_weight(weight, classes, label_smoothing):
+    """a/n sum weight, of n classes, with label_smoothing a"""
+    total = 0.0
+    if label_smoothing:
+        for c in range(classes):
+            total += label_smoothing / classes * _label_weight(weight, c)
+    return total
+
+
+@inner
+def _scale(weight, label, label_smoothing, spread):
+    """What stands before the logarithms of a line's probabilities, all together"""
+    return (1 - label_smoothing) * _label_weight(weight, label) + spread
+
+
+@inner
+def _subtract_targets(gx, label, weight, grad, label_smoothing):
+    """gx -= grad times what stands before the logarithm of each of a line's probabilities"""
+    gx[label] -= (1 - label_smoothing) * _label_weight(weight, label) * grad
+    if label_smoothing:
+        for c in range(gx.size):
+            gx[c] -= label_smoothing / gx.size * _label_weight(weight, c) * grad
