@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from minitorch_cnn.kernels.cpu.reals import bits_of, chosen, like, real_of
+from minitorch_cnn.kernels.cpu.reals import bits_of, chosen, like, real_of, tiny_of
 
 NUMBERS = [np.float32(-1.5), np.float64(-1.5), np.int32(7), np.int64(7)]
 REALS = [
@@ -79,3 +79,15 @@ def _signatures(function, x):
     compiled = function if hasattr(function, "nopython_signatures") else njit(function)
     compiled(x)
     return compiled.nopython_signatures
+
+
+@pytest.mark.parametrize("x", [np.float32(0), np.float64(-3)], ids=repr)
+def test_tiny_is_the_last_before_denormals(x):
+    @njit
+    def write(x, found):
+        found[0] = tiny_of(x)
+        return tiny_of(x) == found[0]
+
+    found = np.zeros(1, x.dtype)
+    assert write(x, found)
+    assert found[0] == np.ldexp(x.dtype.type(1), -126 if x.itemsize == 4 else -1022)

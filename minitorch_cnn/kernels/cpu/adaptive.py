@@ -14,6 +14,7 @@ from ..jit import driver, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
 from .optim import lerp, mean
+from .reals import tiny_of
 
 
 def _step(rule: Any, p: Any, g: Any, moments: Any, scalars: Any, hyper: Any) -> None:
@@ -60,7 +61,7 @@ def each_part(part, thread, threads, like, at, scalars, table, firsts, hyper):
 @inner
 def flushed(value, like):
     """0 if |value| is denormal else value; NaN stays"""
-    return like.dtype.type(0) if abs(value) < np.finfo(like.dtype).tiny else value
+    return like.dtype.type(0) if abs(value) < tiny_of(like.dtype.type(0)) else value
 
 
 @inner

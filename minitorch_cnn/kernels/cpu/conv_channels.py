@@ -323,13 +323,14 @@ def join_channel_parts(sums, gw, groups):
     outputs = gw.shape[0] // groups
     terms, vector = gw.size // gw.shape[0], lanes(sums)
     begin = np.int64(0)  # a mere 0 has a type of its own, for which all is compiled once more
+    flat, size = sums.reshape(-1), sums.size // sums.shape[0]
+    total = flat[:size]
+    for part in range(1, sums.shape[0]):
+        more = flat[part * size :]
+        for i in range(size):
+            total[i] += more[i]
     for group in range(groups):
         for panel in range(sums.shape[2]):
-            total = sums[0, group, panel].reshape(-1)
-            for part in range(1, sums.shape[0]):
-                more = sums[part, group, panel].reshape(-1)
-                for i in range(total.size):
-                    total[i] += more[i]
             _write_weights(sums[0, group], 2 * vector * panel, outputs, begin, terms, gw, group)
 
 

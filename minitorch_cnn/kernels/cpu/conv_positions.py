@@ -56,7 +56,7 @@ def by_positions_1(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], one channel at a time"""
     _by_positions(
         zero_tile(x, 1, LONG), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
+        groups, lane_step, group_step, np.empty(2 * (LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def by_positions_3(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for three channels"""
     _by_positions(
         zero_tile(x, 3, THREE), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
+        groups, lane_step, group_step, np.empty(2 * (LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def by_positions_4(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 4 or more channels"""
     _by_positions(
         zero_tile(x, 4, FOUR), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
+        groups, lane_step, group_step, np.empty(2 * (LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def by_positions_6(
     """y[n,o,p] = bias[o] + sum_t x[n, starts[t] + places[p]] weight[o,t], for 6 or more channels"""
     _by_positions(
         zero_tile(x, 6, SIX), thread, threads, x, weight, bias, y, memories[thread], tables,
-        groups, lane_step, group_step, np.empty((2, LONG + SPARE), np.int64),
+        groups, lane_step, group_step, np.empty(2 * (LONG + SPARE), np.int64),
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def _by_positions(
     vector = lanes(x)
     x, y = x.reshape(-1), y.reshape(-1)
     buffer = memory[tables[SOURCE_SIZE] :]
-    few_places, few_targets = few[0], few[1]
+    few_places, few_targets = few[: LONG + SPARE], few[LONG + SPARE :]
     source = x
     tasks = batch * groups * blocks
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):

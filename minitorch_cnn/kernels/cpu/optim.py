@@ -16,6 +16,7 @@ import numpy as np
 from ..jit import driver, exact, inner, kernel, threads_for
 from ..table import TASK, addresses, array_at, parts
 from ..tasks import task_kernel
+from .reals import tiny_of
 
 
 @driver
@@ -85,7 +86,7 @@ def sgd_part(p, g, hyper):
 def momentum_part(p, g, momentum_buffer, hyper):
     """d = ±g + w p; b = mu b + (1 - tau) d; p = p - lr (d + mu b if nesterov else b)"""
     real = p.dtype.type
-    tiny, zero = real(np.finfo(p.dtype).tiny), real(0)
+    tiny, zero = tiny_of(real(0)), real(0)
     lr, momentum, gain = real(hyper[0]), real(hyper[1]), real(1.0 - hyper[2])
     weight_decay, nesterov = real(hyper[3]), hyper[4] != 0
     sign = real(-1 if hyper[5] != 0 else 1)
@@ -158,7 +159,7 @@ def adam_part(p, g, exp_avg, exp_avg_sq, largest, steps, hyper):
     `largest`, the greatest v so far, takes v's place if it is there.
     """
     real = p.dtype.type
-    tiny, zero = real(np.finfo(p.dtype).tiny), real(0)
+    tiny, zero = tiny_of(real(0)), real(0)
     lr, beta1, beta2, eps, decoupled = hyper[0], hyper[1], hyper[2], real(hyper[3]), hyper[5] != 0
     rate, root = real(lr / (1.0 - beta1**steps)), real(np.sqrt(1.0 - beta2**steps))
     toward1, keep1, toward2, keep2 = real(1.0 - beta1), real(beta1), real(1.0 - beta2), real(beta2)

@@ -1,4 +1,4 @@
-"""What depends on a number's type: a choice by it, a number in it, its bits.
+"""What depends on a number's type: a choice by it, a number in it, its bits, its range.
 
 With `isinstance` Numba compiles what stands on either side of the question before it knows the
 answer, whole functions of float64 among it where there is none.
@@ -6,11 +6,12 @@ answer, whole functions of float64 among it where there is none.
 
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic as numba_intrinsic
 
-__all__ = ["bits_of", "chosen", "like", "real_of"]
+__all__ = ["bits_of", "chosen", "like", "real_of", "tiny_of"]
 
 intrinsic: Any = numba_intrinsic  # as it is called: without the typing context
 
@@ -49,6 +50,16 @@ def bits_of(typingctx, x):
 def real_of(typingctx, bits):
     """The number of as many bits that has these."""
     return _recast(bits, _REALS)
+
+
+@intrinsic
+def tiny_of(typingctx, x):
+    """The smallest positive number of x's type that is not denormal."""
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(x, np.finfo(str(x)).tiny)
+
+    return x(x), codegen
 
 
 def _recast(kind, others):
