@@ -6,11 +6,13 @@ The numbers are small integers, so that sums are exact in any order.
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 
 from minitorch_cnn.kernels.cpu import processor, tiles
 from minitorch_cnn.kernels.cpu.simd import (
     add_neighbours,
     add_to,
+    as_row,
     broadcast,
     copy_few,
     drain,
@@ -450,3 +452,41 @@ def test_a_vector_is_as_wide_as_a_register():
 def test_tiles_fit_into_the_registers(rows, columns):
     sums = rows * columns
     assert sums + min(rows, columns) + 1 <= processor.REGISTERS
+
+
+@njit
+def row_of(x):
+    return as_row(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3), (2, 0, 3), (1, 2, 1, 3)])
+def test_as_row_shows_the_same_memory(shape, dtype):
+    x = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
+    row = row_of(x)
+    assert (row.dtype, row.shape, row.strides) == (x.dtype, (x.size,), (x.itemsize,))
+    np.testing.assert_array_equal(row, x.reshape(-1))
+    row[:] = 7
+    assert (x == 7).all()
+
+
+def test_as_row_keeps_memory_that_nobody_else_does():
+    @njit
+    def make(n):
+        return as_row(np.full((n, n), 3.0))
+
+    rows = [make(100) for _ in range(20)]
+    assert all((row == 3).all() for row in rows)
+
+
+def test_as_row_takes_part_of_an_array_if_it_has_no_gaps():
+    @njit
+    def part(x):
+        return as_row(x[1, 2])
+
+    x = np.arange(2.0 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(part(x), x[1, 2].reshape(-1))
+    with pytest.raises(TypingError, match="without gaps"):
+        row_of(x[:, :, ::2])
+    x.flags.writeable = False
+    assert not row_of(x).flags.writeable

@@ -31,7 +31,7 @@ from .conv_geometry import (
     WEIGHTS,
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
-from .simd import entry, lanes, transpose
+from .simd import as_row, entry, lanes, transpose
 from .simd_tiles import (
     add_tile,
     load_tile,
@@ -53,7 +53,7 @@ def pack(thread, threads, weight, bias, packed, tables, lane_step, group_step, o
     groups, size = packed.shape
     panel = 2 * lanes(packed)
     panels = (outputs + panel - 1) // panel
-    flat = packed.reshape(-1)
+    flat = as_row(packed)
     terms = tables[TERMS]
     weights = tables[tables[WEIGHTS] :]
     tasks = groups * panels
@@ -87,7 +87,7 @@ def _by_channels(thread, threads, x, packed, y, memory, tables, groups, few):
     term_ends, starts = tables[tables[TERM_ENDS] :], tables[tables[STARTS] :]
     place_ends, targets = tables[tables[PLACE_ENDS] :], tables[tables[TARGETS] :]
     size = packed.shape[1]
-    x, y, packed = x.reshape(-1), y.reshape(-1), packed.reshape(-1)
+    x, y, packed = as_row(x), as_row(y), as_row(packed)
     sums = memory[tables[SOURCE_SIZE] :]
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
@@ -217,7 +217,7 @@ def _weight_by_channels(
     taps = terms // inputs
     plane = high * wide
     parts, padded = sums.shape[0], sums.shape[3]
-    x, gy = x.reshape(-1), gy.reshape(-1)
+    x, gy = as_row(x), as_row(gy)
     vector = lanes(x)
     wide_tile, slim_tile = zero_tile(x, WIDE, 2), zero_tile(x, SLIM, 1)
     half_tile = zero_tile_and_half(x, WIDE, 2)
@@ -236,7 +236,7 @@ def _weight_by_channels(
         t1 = (split + 1) * (padded // WHOLE) // splits * WHOLE
         end = min(t1, terms)
         c0, c1 = t0 // taps, (end - 1) // taps + 1
-        total = sums[part, group, o // (2 * vector)].reshape(-1)
+        total = as_row(sums[part, group, o // (2 * vector)])
         wide_panel = _panel_width(here, vector)
         cleared = total[t0 * wide_panel : t1 * wide_panel]
         for i in range(cleared.size):
@@ -323,7 +323,7 @@ def join_channel_parts(sums, gw, groups):
     outputs = gw.shape[0] // groups
     terms, vector = gw.size // gw.shape[0], lanes(sums)
     begin = np.int64(0)  # a mere 0 has a type of its own, for which all is compiled once more
-    flat, size = sums.reshape(-1), sums.size // sums.shape[0]
+    flat, size = as_row(sums), sums.size // sums.shape[0]
     total = flat[:size]
     for part in range(1, sums.shape[0]):
         more = flat[part * size :]
@@ -340,8 +340,8 @@ def _write_weights(sums, o, outputs, t0, t1, gw, group):
     vector = lanes(gw)
     here = min(2 * vector, outputs - o)
     width = _panel_width(here, vector)
-    total = sums[o // (2 * vector)].reshape(-1)
-    flat = gw.reshape(-1)
+    total = as_row(sums[o // (2 * vector)])
+    flat = as_row(gw)
     terms = gw.size // gw.shape[0]
     for k in range(here):
         row = flat[(group * outputs + o + k) * terms :]

@@ -14,7 +14,7 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .conv_layout import plain_sum
 from .processor import VECTOR_BYTES
-from .simd import add_to, broadcast, copy_few, fused, lanes, load, load_inside, store, zeros
+from .simd import add_to, as_row, broadcast, copy_few, fused, lanes, load, load_inside, store, zeros
 
 TAPS = 9
 PLANES = 16  # neighbours in memory of which the weights' gradients are added up at a time
@@ -39,7 +39,7 @@ def depthwise(thread, threads, x, w, bias, y, memories, pitch, most, top, left, 
     """
     batch, channels, height, width = x.shape
     high, wide = y.shape[2], y.shape[3]
-    x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    x, w, y = as_row(x), as_row(w), as_row(y)
     vector, planes, memory = lanes(x), batch * channels, memories[thread]
     few = memory[memory.size - vector :]
     memory[:] = 0
@@ -136,7 +136,7 @@ def _depthwise_weight(
     of PLANES planes."""
     batch, channels, height, width = x.shape
     high, wide = gy.shape[2], gy.shape[3]
-    x, gy, gw = x.reshape(-1), gy.reshape(-1), gw.reshape(-1)
+    x, gy, gw = as_row(x), as_row(gy), as_row(gw)
     vector, size = lanes(x), TAPS * lanes(x)
     memory[:] = 0
     end = (thread + 1) * channels // threads

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .simd import lanes, load, load_inside, store, store_first, zeros
+from .simd import as_row, lanes, load, load_inside, store, store_first, zeros
 from .simd_tiles import column_offsets, multiply_add, store_tile, tile_rows, zero_tile
 from .tiles import TALL
 
@@ -23,7 +23,7 @@ def spread_taps(thread, threads, gy, w, gx, memories, top, left, some):
     taps = w.shape[2] * w.shape[3]
     plane, terms = high * wide, channels * taps
     memory, vector = memories[thread], lanes(gy)
-    flat, weight, target = gy.reshape(-1), w.reshape(-1), gx.reshape(-1)
+    flat, weight, target = as_row(gy), as_row(w), as_row(gx)
     image = memory[some * taps * plane :]
     places = np.empty((plane + vector - 1) // vector, np.int64)
     for q in range(places.size):

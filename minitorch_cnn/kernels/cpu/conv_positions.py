@@ -31,7 +31,7 @@ from .conv_geometry import (
     WEIGHTS,
 )
 from .conv_layout import lay_out, plain_sum, positions_of, repeat
-from .simd import entry, lanes, load, prefetch, prefetch_to_write, store
+from .simd import as_row, entry, lanes, load, prefetch, prefetch_to_write, store
 from .simd_tiles import (
     add_tile,
     column_offsets,
@@ -104,7 +104,7 @@ def _by_positions(
     block, blocks = tables[BLOCK], tables[BLOCKS]
     place_ends, valid = tables[tables[PLACE_ENDS] :], tables[tables[VALID] :]
     vector = lanes(x)
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, y = as_row(x), as_row(y)
     buffer = memory[tables[SOURCE_SIZE] :]
     few_places, few_targets = few[: LONG + SPARE], few[LONG + SPARE :]
     source = x
@@ -230,7 +230,7 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
     targets, seen = tables[tables[TARGETS] :], tables[tables[SEEN] :]
     valid, vector = tables[tables[VALID]], lanes(x)
     parts, outputs_padded, padded = sums.shape[0], sums.shape[2], sums.shape[3] * sums.shape[4]
-    x, gy, flat = x.reshape(-1), gy.reshape(-1), sums.reshape(-1)
+    x, gy, flat = as_row(x), as_row(gy), as_row(sums)
     lined = memory[tables[SOURCE_SIZE] :]
     source = x
     tasks = parts * groups
@@ -279,7 +279,7 @@ def _weight_by_positions(shape, thread, threads, gy, x, sums, bias_sums, memory,
 def join_position_parts(sums, gw):
     """gw[o,t] = sum over parts and lanes of sums[part,group,o,t,lane]"""
     parts, groups, _, _, vector = sums.shape
-    flat = gw.reshape(-1)
+    flat = as_row(gw)
     outputs, terms = gw.shape[0] // groups, gw.size // gw.shape[0]
     for o in range(gw.shape[0]):
         for t in range(terms):

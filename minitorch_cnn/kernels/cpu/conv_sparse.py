@@ -13,7 +13,7 @@ from ..tasks import task_kernel
 from ..workspace import shaped_workspace, workspace
 from .conv_layout import add_up, plain_sum
 from .processor import VECTOR_BYTES
-from .simd import entry, lanes, store_threes
+from .simd import as_row, entry, lanes, store_threes
 from .simd_tiles import add_scaled, add_tile, load_tile, store_tile, tile_columns, zero_tile
 
 NUMBERS = 5  # of a window, one of which counts; the last stands for none
@@ -70,7 +70,7 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
     high, wide = gy.shape[2], gy.shape[3]
     vector = lanes(x)
     step, line = tile_columns(shape) * vector, (width + 2 * left) * channels
-    grads, codes, flat = gy.reshape(-1), code.reshape(-1), sums.reshape(-1)
+    grads, codes, flat = as_row(gy), as_row(code), as_row(sums)
     zero = x.dtype.type(0)
     windows = high * wide
     corners = places[windows : 2 * windows]
@@ -115,7 +115,7 @@ def _sums(shape, thread, threads, gy, code, x, sums, bias_sums, image, top, left
 def _put_channels_last(x, image, line):
     """image[h*line + w*C + c] = x[c,h,w]"""
     channels, height, width = x.shape
-    plane, vector, pixels = height * width, lanes(x), x.reshape(-1)
+    plane, vector, pixels = height * width, lanes(x), as_row(x)
     if channels == 3 and width >= vector:  # an image's colours
         for h in range(height):
             for q in range(0, width, vector):
@@ -219,8 +219,8 @@ def _spread_filters(
     taps, row = filters.shape[1:]
     vector, line = lanes(gx), (width + 2 * left) * channels
     step = 2 * vector
-    grads, codes, target = gy.reshape(-1), code.reshape(-1), gx.reshape(-1)
-    filters, zero = filters.reshape(-1), gx.dtype.type(0)
+    grads, codes, target = as_row(gy), as_row(code), as_row(gx)
+    filters, zero = as_row(filters), gx.dtype.type(0)
     values, pixels = memory[: places.size], memory[places.size :]
     pixels, some = pixels[: (height + 2 * top) * line + row], np.uint64(outputs)
     for n in range(batch * thread // threads, batch * (thread + 1) // threads):

@@ -25,6 +25,7 @@ import numpy as np
 from ..jit import allocating, inner
 from ..tasks import task_kernel
 from .simd import (
+    as_row,
     broadcast,
     copy_few,
     entry,
@@ -164,7 +165,7 @@ def multiply_tiles(
     batch, channels, height, width = x.shape
     outputs, high, wide = y.shape[1:]
     down, across = _every(high, apart * m), _every(wide, apart * m)
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, y = as_row(x), as_row(y)
     vector = lanes(x)
     count = (m + 2) * (m + 2)
     padded = _padded(task_rows * across, vector)
@@ -445,7 +446,7 @@ def winograd_weight_grad(
     outputs, high, wide = gy.shape[1:]
     parts, splits, _, padded_channels, some = sums.shape
     down, across = _every(high, apart * 2), _every(wide, apart * 2)
-    x, gy = x.reshape(-1), gy.reshape(-1)
+    x, gy = as_row(x), as_row(gy)
     vector = lanes(x)
     padded = _padded(task_rows * across, vector)
     spread = memories[thread]
@@ -463,7 +464,7 @@ def winograd_weight_grad(
     tasks = parts * splits
     for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
         part, split = task // splits, task % splits
-        total = sums[part, split].reshape(-1)
+        total = as_row(sums[part, split])
         if bias_sums.size > 0:
             for o in range(split * some, min(outputs, (split + 1) * some)):
                 bias_sums[part, o] = 0
@@ -590,7 +591,7 @@ def winograd_collect(thread, threads, sums, gw):
     parts, splits, _, padded_channels, some = sums.shape
     outputs, channels = gw.shape[:2]
     vector = lanes(gw)
-    flat, weights = sums.reshape(-1), gw.reshape(-1)
+    flat, weights = as_row(sums), as_row(gw)
     whole = np.empty(POINTS * vector, gw.dtype)
     half, g = np.empty(12 * vector, gw.dtype), np.empty(9 * vector, gw.dtype)
     # Filters of neighbouring channels share lines of the cache: they are written one after another.

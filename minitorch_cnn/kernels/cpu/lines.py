@@ -10,7 +10,7 @@ import numpy as np
 from ..jit import exact, inner
 from . import functions
 from .reduce import total_of_long
-from .simd import apart, filled, lanes, larger, largest_of_lanes, load
+from .simd import apart, as_row, filled, lanes, larger, largest_of_lanes, load
 
 BLOCK = 1024  # elements of rows, or columns, in a task: what is kept of them stays in the cache
 LONG = 64  # elements of a row that fill vectors by themselves
@@ -84,7 +84,7 @@ def _short_exponentials(x, e, tops, totals):
         top = tops[r] = _top(x[r])
         for c in range(x.shape[1]):
             e[r, c] = top - x[r, c]
-    every = e.reshape(-1)
+    every = as_row(e)
     for i in range(every.size):
         every[i] = functions.decay(every[i])
     for r in range(x.shape[0]):

@@ -19,7 +19,17 @@ from ..tasks import task_kernel
 from ..workspace import workspace
 from .processor import VECTOR_BYTES
 from .reduce import sum
-from .simd import copy_few, lanes, load, load_inside, prefetch, prefetch_to_write, store, transpose
+from .simd import (
+    as_row,
+    copy_few,
+    lanes,
+    load,
+    load_inside,
+    prefetch,
+    prefetch_to_write,
+    store,
+    transpose,
+)
 from .simd_tiles import (
     column_offsets,
     column_tile,
@@ -112,7 +122,7 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
     parts = max(1, (depth + TERMS - 1) // TERMS)
     row_step, term_step = (1, rows) if turn_a else (depth, 1)
     lefts, rights = a.shape[0], b.shape[0]
-    a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+    a, b, y = as_row(a), as_row(b), as_row(y)
     place = stack * tiles * vectors * thread // threads
     end = stack * tiles * vectors * (thread + 1) // threads
     while place < end:
@@ -300,7 +310,7 @@ def by_rows(thread, threads, a, b, bias, y):
     stack, rows, columns = y.shape
     depth = a.shape[2]
     lefts, rights = a.shape[0], b.shape[0]
-    a, b, y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+    a, b, y = as_row(a), as_row(b), as_row(y)
     vector = lanes(y)
     places, outs, one = np.empty(FOUR, np.int64), np.empty(FOUR, np.int64), np.ones(1, y.dtype)
     tall, wide = (rows + 3) // 4, (columns + FOUR - 1) // FOUR

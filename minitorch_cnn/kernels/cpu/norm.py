@@ -21,7 +21,7 @@ from .norm_sums import (
     statistics,
     statistics_of,
 )
-from .simd import broadcast, zeros
+from .simd import as_row, broadcast, zeros
 
 
 @driver
@@ -99,8 +99,8 @@ def _normalise(thread, threads, x, mean, factors, y):
     channels, size = x.shape[1], x.shape[2]
     planes, xs, ys, numbers = (
         x.shape[0] * channels,
-        x.reshape(-1),
-        y.reshape(-1),
+        as_row(x),
+        as_row(y),
         np.empty(2, x.dtype),
     )
     for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
@@ -162,8 +162,8 @@ def _running(var, weight, bias, invstd, factors, eps):
 def _products(thread, threads, gy, x, weight, mean, invstd, sums, gx, length, width, training):
     """Of a task, sums[piece,0,c] = sum gy, sums[piece,1,c] = sum gy (x - mean); and out of training
     gx = gy weight invstd"""
-    channels, size, xs, grads = x.shape[1], x.shape[2], x.reshape(-1), gy.reshape(-1)
-    blocks, nothing, outs = -(-channels // width), zeros(x), gx.reshape(-1)
+    channels, size, xs, grads = x.shape[1], x.shape[2], as_row(x), as_row(gy)
+    blocks, nothing, outs = -(-channels // width), zeros(x), as_row(gx)
     number = np.empty(1, x.dtype)
     tasks = sums.shape[0] * blocks
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
@@ -188,7 +188,7 @@ def _products(thread, threads, gy, x, weight, mean, invstd, sums, gx, length, wi
 def _through_statistics(thread, threads, gy, x, mean, factors, gx):
     """gx = gy rate + (x - mean) fall + level; these are factors[0]"""
     channels, size = x.shape[1], x.shape[2]
-    xs, grads, outs = x.reshape(-1), gy.reshape(-1), gx.reshape(-1)
+    xs, grads, outs = as_row(x), as_row(gy), as_row(gx)
     planes, numbers, nothing = x.shape[0] * channels, np.empty(3, x.dtype), zeros(x)
     for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
         c, at = plane % channels, plane * size

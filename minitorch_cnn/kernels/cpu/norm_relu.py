@@ -12,7 +12,7 @@ from ..tasks import task_kernel
 from .norm_rows import add_to_scaled_row, products_of_row, scale_row, slopes_of_row
 from .norm_sums import by_channel, cut_into_tasks, factors_of_gradient, moments, statistics
 from .pool_average import add_rows, average_neighbours, planes_together, spread_planes
-from .simd import broadcast, lanes
+from .simd import as_row, broadcast, lanes
 
 
 @driver
@@ -60,7 +60,7 @@ def _normalise_relu(thread, threads, x, mean, factors, y, kernel_size):
     oh, ow, (high, wide) = y.shape[2], y.shape[3], kernel_size
     size, whole, share = height * width, high == wide == 1, y.dtype.type(1 / (high * wide))
     together = planes_together(height, width, oh, high)
-    xs, ys, numbers = x.reshape(-1), y.reshape(-1), np.empty(2, x.dtype)
+    xs, ys, numbers = as_row(x), as_row(y), np.empty(2, x.dtype)
     z = np.empty(0 if whole else together * size + lanes(x), x.dtype)
     sums = np.empty(0 if whole else together * oh * ow * wide + 2 * lanes(x), x.dtype)
     last = (thread + 1) * planes // threads
@@ -87,7 +87,7 @@ def _normalise_add_relu(thread, threads, x, other, mean, factors, y):
     Scale and shift are factors[0].
     """
     channels, size, numbers = x.shape[1], x.shape[2], np.empty(2, x.dtype)
-    planes, xs, others, ys = x.shape[0] * channels, x.reshape(-1), other.reshape(-1), y.reshape(-1)
+    planes, xs, others, ys = x.shape[0] * channels, as_row(x), as_row(other), as_row(y)
     for plane in range(thread * planes // threads, (thread + 1) * planes // threads):
         c = plane % channels
         numbers[0], numbers[1] = factors[0, 0, c], factors[0, 1, c]
@@ -123,7 +123,7 @@ def _scales(weight, bias, invstd, factors):
 @task_kernel
 def _relu_products(thread, threads, gy, x, mean, factors, sums, length, width, windows):
     """Of a task, sums[piece,0,c] = sum g, sums[piece,1,c] = sum g (x - mean)"""
-    channels, size, xs = x.shape[1], x.shape[2] * x.shape[3], x.reshape(-1)
+    channels, size, xs = x.shape[1], x.shape[2] * x.shape[3], as_row(x)
     blocks = -(-channels // width)
     tasks, (whole, together, g, shares) = sums.shape[0] * blocks, _room(x, windows)
     source = gy if whole else g
@@ -152,7 +152,7 @@ def _relu_products(thread, threads, gy, x, mean, factors, sums, length, width, w
 def _relu_through_statistics(thread, threads, gy, x, mean, factors, sums, gx, windows):
     """gx = g rate + (x - mean) fall + level, for one thread; these are sums[0]"""
     channels, size, numbers = x.shape[1], x.shape[2] * x.shape[3], np.empty(3, x.dtype)
-    planes, xs, outs = x.shape[0] * channels, x.reshape(-1), gx.reshape(-1)
+    planes, xs, outs = x.shape[0] * channels, as_row(x), as_row(gx)
     whole, together, g, shares = _room(x, windows)
     source, last = gy if whole else g, (thread + 1) * planes // threads
     for first in range(thread * planes // threads, last, together):

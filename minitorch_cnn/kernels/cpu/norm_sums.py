@@ -14,6 +14,7 @@ import numpy as np
 from ..jit import inner, kernel
 from ..tasks import task_kernel
 from .norm_rows import moments_of_row
+from .simd import as_row
 
 TASK = 16384
 """Elements of a task, about."""
@@ -34,7 +35,7 @@ def cut_into_tasks(batch: int, channels: int, size: int) -> tuple[Any, tuple[int
 @task_kernel
 def moments(thread, threads, x, sums, length, width):
     """Of a task, sums[piece,0,c] = sum d, sums[piece,1,c] = sum d^2, d = x[n,c,s] - x[0,c,0]"""
-    channels, size, xs = x.shape[1], x.shape[2], x.reshape(-1)
+    channels, size, xs = x.shape[1], x.shape[2], as_row(x)
     blocks = -(-channels // width)
     tasks = sums.shape[0] * blocks
     for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):

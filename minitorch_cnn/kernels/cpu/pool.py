@@ -15,7 +15,7 @@ from .pool_average import average_windows, average_windows_grad, side_by_side
 from .pool_pairs import max_pool_pairs
 from .processor import VECTOR_BYTES
 from .reduce import sum, sum_grad
-from .simd import lanes
+from .simd import as_row, lanes
 from .windows import largest_of_every_second, largest_side_by_side
 
 WINDOWS = 1024  # that are worked on together: what is kept of them stays in the first cache
@@ -60,7 +60,7 @@ def _max_of_windows(thread, threads, x, y, indices, memories, high, kernel_size,
     oh, ow = y.shape[2], y.shape[3]
     vector, seen = lanes(x), memories[thread]
     wide = seen.size // high
-    xs, ys, places = x.reshape(-1), y.reshape(-1), indices.reshape(-1)
+    xs, ys, places = as_row(x), as_row(y), as_row(indices)
     for i in range(seen.size):
         seen[i] = -np.inf
     # Where windows of a row have their first element; and, of windows too few for a vector, what
@@ -136,7 +136,7 @@ def _max_pool2d(x, y, indices, kernel_size, stride, padding, dilation):
     """
     width, oh, ow = x.shape[3], y.shape[2], y.shape[3]
     taps, steps = kernel_size[0] * kernel_size[1], max(WINDOWS // max(ow, 1), 1)
-    x, y, indices = _planes(x), y.reshape(-1), indices.reshape(-1)
+    x, y, indices = _planes(x), as_row(y), as_row(indices)
     total = x.shape[0] * oh
     for task in prange((total + steps - 1) // steps):
         # Some rows of windows, of one plane after the other.
@@ -385,7 +385,7 @@ def _rows(x):
 @inner
 def _clear(x):
     """x = 0"""
-    every = x.reshape(-1)
+    every = as_row(x)
     for i in range(every.size):
         every[i] = 0
 
@@ -459,7 +459,7 @@ def _sum(x, plane, r0, r1, s0, s1):
     """sum of x[plane,r0:r1,s0:s1]"""
     total = 0.0
     if s1 - s0 == x.shape[2]:  # whole rows are one
-        every = x[plane, r0:r1].reshape(-1)
+        every = as_row(x[plane, r0:r1])
         for k in range(every.size):
             total += every[k]
         return total

@@ -8,7 +8,16 @@ import numpy as np
 
 from ..jit import inner
 from ..tasks import task_kernel
-from .simd import add_neighbours, lanes, load, load_inside, store, store_first, store_interleaved
+from .simd import (
+    add_neighbours,
+    as_row,
+    lanes,
+    load,
+    load_inside,
+    store,
+    store_first,
+    store_interleaved,
+)
 
 LARGEST = 64
 """Elements of a window up to which sums are made in the type of the elements."""
@@ -45,7 +54,7 @@ def average_windows(thread, threads, x, y, kernel_size, divisor):
     together = planes_together(height, width, oh, high)
     some = rows_together(together * oh, ow * wide)
     sums = np.empty(some * ow * wide + 2 * lanes(x), x.dtype)
-    xs, ys, share = x.reshape(-1), y.reshape(-1), x.dtype.type(1 / divisor)
+    xs, ys, share = as_row(x), as_row(y), x.dtype.type(1 / divisor)
     last = (thread + 1) * planes // threads
     for plane in range(thread * planes // threads, last, together):
         all_rows = min(together, last - plane) * oh
@@ -103,7 +112,7 @@ def average_windows_grad(thread, threads, gy, gx, kernel_size, divisor):
     together = planes_together(height, width, oh, high)
     some = rows_together(together * oh, ow * wide)
     shares = np.empty(some * ow * wide + 2 * lanes(gx), gx.dtype)
-    xs, ys, share = gx.reshape(-1), gy.reshape(-1), gx.dtype.type(1 / divisor)
+    xs, ys, share = as_row(gx), as_row(gy), gx.dtype.type(1 / divisor)
     last = (thread + 1) * planes // threads
     for plane in range(thread * planes // threads, last, together):
         many = min(together, last - plane)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..jit import driver, inner, threads_for
 from ..tasks import task_kernel
-from .simd import lanes
+from .simd import as_row, lanes
 from .windows import largest_of_fours, spread_to_fours
 
 NONE = 4
@@ -28,7 +28,7 @@ def _max_pool_pairs(thread, threads, x, y, code, relu):
     planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
     oh, ow = y.shape[2], y.shape[3]
     vector = lanes(x)
-    xs, ys, codes = x.reshape(-1), y.reshape(-1), code.reshape(-1)
+    xs, ys, codes = as_row(x), as_row(y), as_row(code)
     plane_in, plane_out = np.empty(0, x.dtype), np.empty(0, x.dtype)
     plane_code = np.empty(0, np.uint8)
     first, last = thread * planes // threads, (thread + 1) * planes // threads
@@ -85,7 +85,7 @@ def _max_pool_pairs_grad(thread, threads, gy, code, gx):
     planes, height, width = gx.shape[0] * gx.shape[1], gx.shape[2], gx.shape[3]
     oh, ow = gy.shape[2], gy.shape[3]
     vector = lanes(gx)
-    xs, ys, codes = gx.reshape(-1), gy.reshape(-1), code.reshape(-1)
+    xs, ys, codes = as_row(gx), as_row(gy), as_row(code)
     plane_out, plane_in = np.empty(0, gx.dtype), np.empty(0, gx.dtype)
     plane_code = np.empty(0, np.uint8)
     first, last = thread * planes // threads, (thread + 1) * planes // threads

@@ -13,6 +13,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import NumbaTypeError
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import models, overload, register_model
 
@@ -43,6 +45,26 @@ def lanes(typingctx, x):
         return emit.INDEX(emit.kind(x.dtype).count)
 
     return types.int64(x), codegen
+
+
+@intrinsic
+def as_row(typingctx, x):
+    """All elements of an array without gaps, as one row: x.reshape(-1) without tests of sizes"""
+    if not (isinstance(x, types.Array) and x.is_c_contig):
+        raise NumbaTypeError(f"as_row: expected an array without gaps, not {x}")
+    kind = types.Array(x.dtype, 1, "C", readonly=not x.mutable, aligned=x.aligned)
+
+    def codegen(context, builder, signature, args):
+        # It takes a twentieth of a second to import, and compiled code needs it no more.
+        from numba.np.arrayobj import populate_array
+
+        given = context.make_array(x)(context, builder, args[0])
+        row, size = context.make_array(kind)(context, builder), given.itemsize
+        owner = {"meminfo": given.meminfo, "parent": given.parent}
+        populate_array(row, given.data, [given.nitems], [size], size, **owner)
+        return impl_ret_borrowed(context, builder, kind, row._getvalue())
+
+    return kind(x), codegen
 
 
 @intrinsic
