@@ -132,6 +132,25 @@ def test_arguments_and_results_with_history_run_anew():
         assert w.grad.tolist() == [float(i)] * 2
 
 
+@pytest.mark.parametrize("last", ["sum", "mean"])
+def test_a_step_whose_loss_ends_in_an_operation_that_keeps_nothing_is_repeated(last):
+    net = nn.Linear(3, 2)
+    calls = []
+
+    @mt.compile
+    def step(x):
+        calls.append(x)
+        net.zero_grad()
+        loss = getattr(net(x) ** 2, last)()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        loss = step(mt.ones(4, 3))
+        assert loss.item() == getattr(net(mt.ones(4, 3)) ** 2, last)().item()
+    assert len(calls) == 1
+
+
 def test_no_grad_is_part_of_the_signature():
     w = mt.ones(2, requires_grad=True)
     f = mt.compile(lambda x: x * w)

@@ -173,8 +173,19 @@ def overlap(inputs: Sequence[Tensor]) -> bool:
 
 
 def has_history(t: Tensor) -> bool:
-    """Whether somebody could still call `backward` on a tensor."""
-    return t.requires_grad and t._node is not None and getattr(t._node, "saved", ()) is not None
+    """Whether somebody could still call `backward` on a tensor: a node before it that let go of
+    what its rule needs would raise. One that needs nothing, such as a sum's, does not tell."""
+    if not t.requires_grad or t._node is None:
+        return False
+    nodes, seen = [t._node], {id(t._node)}
+    for node in nodes:
+        if getattr(node, "saved", ()) is None:
+            return False
+        for edge in node.edges:
+            if edge is not None and not isinstance(edge[0], Tensor) and id(edge[0]) not in seen:
+                seen.add(id(edge[0]))
+                nodes.append(edge[0])
+    return True
 
 
 # ---------------------------------------------------------------------- the public function
