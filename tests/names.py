@@ -148,7 +148,7 @@ REASONS = {
     ),
     "optimizers": (
         "optimizers that CNNs are seldom trained with",
-        r"ASGD|Adafactor|LBFGS|Muon",
+        r"ASGD|Adafactor|LBFGS",
     ),
     "matrices": (
         "decompositions, solvers and products of matrices beyond those of a layer",

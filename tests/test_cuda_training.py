@@ -208,3 +208,22 @@ def test_optimizers_step_alike(kind, options, dtype):
             a, b = here.numpy(), there.cpu().numpy()
             # Counts of steps and their like are float32 always, but the last bit.
             np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def test_muon_steps_alike():
+    rng = np.random.default_rng(4)
+    shapes = [(3, 4), (5, 2), (2, 3, 2, 1), (2, 6)]
+    starts = [rng.normal(size=shape) for shape in shapes]
+    sides = []
+    for device in ("cpu", "cuda"):
+        leaves = [torch.tensor(s, device=device).requires_grad_() for s in starts]
+        sides.append((leaves, optim.Muon(leaves, lr=0.1, momentum=0.8)))
+    for _ in range(3):
+        gradients = [rng.normal(size=shape) for shape in shapes]
+        for leaves, optimizer in sides:
+            for p, g in zip(leaves, gradients, strict=True):
+                p.grad = torch.tensor(g, device=p.device)
+            optimizer.step()
+    for p, twin in zip(sides[0][0], sides[1][0], strict=True):
+        assert twin.device.type == "cuda"
+        np.testing.assert_allclose(twin.detach().cpu().numpy(), p.detach().numpy(), rtol=1e-12)

@@ -188,9 +188,11 @@ class Optimizer:
         steps: Sequence[list[Tensor]],
         group: dict[str, Any],
         memory: _Memory,
+        directions: Sequence[Any] | None = None,
     ) -> None:
         """Run a kernel on all of the parameters, their gradients, their moments, of their shapes,
-        and their counts of steps. An empty list stands for moments that are absent."""
+        and their counts of steps. An empty list stands for moments that are absent; `directions`,
+        if given, take the gradients' place."""
         tensors = [params, *moments, *steps]
         buffers = [t._buffer for column in tensors for t in column]
         if len(buffers) != len(memory.buffers) or any(map(is_not, buffers, memory.buffers)):
@@ -202,7 +204,7 @@ class Optimizer:
             values = [p.detach().contiguous() for p in params]
             columns = [Buffers([v._buffer for v in values]), *columns[1:]]
             record.restructured()
-        gradients = tuple([_contiguous(p._grad) for p in params])
+        gradients = tuple([_contiguous(g) for g in directions or [p._grad for p in params]])
         if [g.nbytes for g in gradients] != memory.bytes:
             raise RuntimeError(
                 f"{type(self).__name__}: a parameter's gradient is not of its shape and type; "
@@ -479,6 +481,11 @@ class _Memory:
         self._values = values
         # A list may change and stay itself: so it is kept as what no list equals.
         self._options = [tuple(o) if isinstance(o, list) else o for o in options]
+
+    @property
+    def options(self) -> Tensor:
+        """The group's options as kernels read them."""
+        return self._hyper
 
     @property
     def hyper(self) -> Any:
