@@ -89,6 +89,24 @@ class Enlarged:
             yield F.interpolate(images, self.size, mode="bilinear"), labels
 
 
+def optimizers(model: nn.Module, options: argparse.Namespace) -> list[optim.Optimizer]:
+    """What updates a model's parameters: SGD, or Muon for the filters and SGD for the others."""
+    parameters = list(model.parameters())
+    found: list[optim.Optimizer] = []
+    if options.muon:
+        filters = [p for p in parameters if p.ndim == 4]
+        parameters = [p for p in parameters if p.ndim != 4]
+        found.append(optim.Muon(filters, options.muon, options.muon_decay, momentum=0.9))
+    sgd = optim.SGD(
+        parameters,
+        lr=options.lr,
+        momentum=0.9,
+        weight_decay=options.weight_decay,
+        nesterov=options.nesterov,
+    )
+    return [*found, sgd]
+
+
 def schedule(
     optimizer: optim.Optimizer, options: argparse.Namespace, steps: int
 ) -> optim.lr_scheduler.LRScheduler:
@@ -96,7 +114,12 @@ def schedule(
     if options.schedule == "cosine":
         return optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     return optim.lr_scheduler.OneCycleLR(
-        optimizer, options.lr, steps, pct_start=0.1, anneal_strategy="linear", cycle_momentum=False
+        optimizer,
+        optimizer.defaults["lr"],
+        steps,
+        pct_start=0.1,
+        anneal_strategy="linear",
+        cycle_momentum=False,
     )
 
 
@@ -107,23 +130,18 @@ class Training:
         self.epoch = 0
         self.model = models.resnet20()
         self.criterion = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
-        self.optimizer = optim.SGD(
-            self.model.parameters(),
-            lr=options.lr,
-            momentum=0.9,
-            weight_decay=options.weight_decay,
-            nesterov=options.nesterov,
-        )
+        self.optimizers = optimizers(self.model, options)
         steps = options.epochs * -(-images // options.batch_size)
-        self.scheduler = schedule(self.optimizer, options, steps)
+        self.schedulers = [schedule(optimizer, options, steps) for optimizer in self.optimizers]
 
     @torch.compile  # its launches are recorded once and repeated
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One step on a batch; returns the loss."""
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss = self.criterion(self.model(images), labels)
         loss.backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return loss
 
     def run_epoch(self, loader: DataLoader | Enlarged) -> float:
@@ -133,7 +151,8 @@ class Training:
         losses = []
         for images, labels in tqdm(loader, f"Epoch {self.epoch}", disable=None, leave=False):
             losses.append(self.step(images, labels).item())
-            self.scheduler.step()
+            for scheduler in self.schedulers:
+                scheduler.step()
         return float(np.mean(losses))
 
     def save(self, path: Path) -> None:
@@ -142,8 +161,8 @@ class Training:
         state = {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
             "random": torch.get_rng_state(),
         }
         torch.save(state, path)
@@ -151,10 +170,15 @@ class Training:
     def load(self, path: Path) -> None:
         """Be where the checkpoint was written."""
         state = torch.load(path)
+        if len(state["optimizers"]) != len(self.optimizers):
+            how = "with" if len(state["optimizers"]) > 1 else "without"
+            raise RuntimeError(f"{path} was written {how} --muon: go on {how} it")
         self.epoch = state["epoch"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
         torch.set_rng_state(state["random"])
 
 
@@ -174,6 +198,15 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.1, help="at first, default: %(default)s")
     parser.add_argument(
         "--weight-decay", type=float, default=1e-4, help="default: %(default)s, the paper's"
+    )
+    parser.add_argument(
+        "--muon",
+        type=float,
+        metavar="LR",
+        help="train convolutions' filters by Muon, at this learning rate at first, not by SGD",
+    )
+    parser.add_argument(
+        "--muon-decay", type=float, default=0.1, help="Muon's weight decay, default: %(default)s"
     )
     parser.add_argument(
         "--label-smoothing",

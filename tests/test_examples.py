@@ -148,6 +148,7 @@ def test_resnet_reports_every_epoch(run, cifar):
     [
         (("--label-smoothing", 0.1), 1),
         (("--nesterov",), 2),
+        (("--muon", 0.03), 2),
         (("--schedule", "linear"), 2),
         (("--padding", 8), 1),
         (("--padding-mode", "reflect"), 1),
@@ -204,7 +205,7 @@ def test_prediction_with_mirror_images_counts_both(run):
     assert mirrored.tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("recipe", [(), ("--schedule", "linear", "--alternate")])
+@pytest.mark.parametrize("recipe", [(), ("--schedule", "linear", "--alternate", "--muon", 0.03)])
 def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, cifar, monkeypatch):
     def train(*options):
         start = "--root", cifar, "--batch-size", 8, "--epochs", 2
@@ -227,10 +228,19 @@ def test_resnet_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(recipe, run, 
     assert resumed["epoch"] == 2
     for name, value in whole["model"].items():
         assert torch.equal(resumed["model"][name], value), name
-    for i, state in whole["optimizer"]["state"].items():
-        kept = resumed["optimizer"]["state"][i]["momentum_buffer"]
-        assert torch.equal(kept, state["momentum_buffer"])
-    assert resumed["scheduler"] == whole["scheduler"]
+    for optimizer, expected in zip(resumed["optimizers"], whole["optimizers"], strict=True):
+        for i, state in expected["state"].items():
+            kept = optimizer["state"][i]["momentum_buffer"]
+            assert torch.equal(kept, state["momentum_buffer"])
+    assert resumed["schedulers"] == whole["schedulers"]
+
+
+def test_resnet_says_that_a_checkpoint_is_of_other_optimizers(run, cifar, capsys):
+    start = "--root", cifar, "--limit", 3, "--epochs", 1
+    run("resnet_cifar10", *start)
+    with pytest.raises(SystemExit):
+        run("resnet_cifar10", *start, "--muon", 0.03, "--resume", cifar / "resnet_cifar10.pt")
+    assert "without --muon" in capsys.readouterr().err
 
 
 def test_resnet_names_a_missing_checkpoint(run, cifar, capsys):
