@@ -472,6 +472,10 @@ def test_methods_and_decorators():
         assert a.scaled(mt.ones(2)).tolist() == [2.0, 2.0]
         assert b.scaled(mt.ones(2)).tolist() == [3.0, 3.0]
     assert Model.scaled.__doc__ == "Its documentation."
+    assert a.scaled.__name__ == "scaled"
+    assert a.scaled == a.scaled != b.scaled
+    assert len({a.scaled, a.scaled, b.scaled}) == 2
+    assert "elementwise.mul" in a.scaled.explain(mt.ones(2), repeats=1)
     assert not isinstance(Model.plain, type(Model.scaled))
     with pytest.raises(TypeError, match="expected a function or a module, not int"):
         mt.compile(3)

@@ -12,7 +12,6 @@ import functools
 import itertools
 import threading
 import time
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -238,7 +237,7 @@ class Compiled:
         return getattr(self.__dict__["_function"], name)
 
     def __get__(self, instance: Any, kind: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else Method(self, instance)
 
     def __repr__(self) -> str:
         return f"compile({self._function!r})"
@@ -326,6 +325,27 @@ class Compiled:
             del self._plans[next(iter(self._plans))]
         self._plans.setdefault(key, []).append(plan)
         return result
+
+
+class Method(functools.partial[Any]):
+    """A compiled method of an object, which comes first among its arguments."""
+
+    func: Compiled
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Method):
+            return NotImplemented
+        return self.func is other.func and self.args[0] is other.args[0]
+
+    def __hash__(self) -> int:
+        return hash((id(self.func), id(self.args[0])))
+
+    def explain(self, *args: Any, repeats: int = 20, **kwargs: Any) -> str:
+        """A table of the launches for these arguments, as of `Compiled.explain`."""
+        return self.func.explain(*self.args, *args, repeats=repeats, **kwargs)
 
 
 def compile(model: Any = None, *, reuse_results: bool = False, disable: bool = False) -> Any:
