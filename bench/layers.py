@@ -163,6 +163,8 @@ LENET = [
 ]
 RESNET = [(64, 3, 3, 3), (64,), (64,), *[(64, 64, 3, 3), (64,), (64,)] * 12, (10, 64), (10,)]
 MOMENTS = {"SGD": 0, "SGD, momentum": 1, "Adam": 2, "AdamW": 2}
+MATRICES = [(64, 576)] * 12
+"""The filters of ResNet as PyTorch's Muon takes them."""
 
 
 def optimizers() -> Iterator[Comparison]:
@@ -175,6 +177,13 @@ def optimizers() -> Iterator[Comparison]:
                 "optimizer",
                 bytes=4 * sum(map(math.prod, shapes)) * (3 + 2 * MOMENTS[name]),
             )
+    rows, columns = MATRICES[0]
+    yield Comparison(
+        f"Muon, {len(MATRICES)} matrices of {rows} x {columns}",
+        functools.partial(stepper, lambda torch, params: torch.optim.Muon(params), MATRICES),
+        "optimizer",
+        flop=len(MATRICES) * 5 * 2 * rows * rows * (2 * columns + rows),
+    )
 
 
 def stepper(make: Callable[..., Any], shapes: Sequence[tuple[int, ...]], torch: Any) -> Any:

@@ -143,8 +143,10 @@ def test_a_compiled_step_is_the_step(kind, sets):
         net = mt.nn.Linear(3, 2)
         optimizer = getattr(optim, kind)(net.parameters(), lr=0.01, **sets[-2])
         scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+        calls = []
 
         def step(x):
+            calls.append(x)
             optimizer.zero_grad()
             loss = (net(x) ** 2).sum()
             loss.backward()
@@ -155,6 +157,7 @@ def test_a_compiled_step_is_the_step(kind, sets):
         for _ in range(8):
             loss = step(mt.randn(4, 3))
             scheduler.step()
+        assert len(calls) == (2 if compiled else 8)  # the first makes the optimizer's state
         state = [value for p in net.parameters() for value in optimizer.state[p].values()]
         return [t.detach().numpy().copy() for t in (loss, *net.parameters(), *state)]
 
