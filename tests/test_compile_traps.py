@@ -473,6 +473,7 @@ def test_methods_and_decorators():
         assert b.scaled(mt.ones(2)).tolist() == [3.0, 3.0]
     assert Model.scaled.__doc__ == "Its documentation."
     assert a.scaled.__name__ == "scaled"
+    assert a.scaled.__doc__ == "Its documentation."
     assert a.scaled == a.scaled != b.scaled
     assert len({a.scaled, a.scaled, b.scaled}) == 2
     assert "elementwise.mul" in a.scaled.explain(mt.ones(2), repeats=1)

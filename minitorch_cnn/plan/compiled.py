@@ -237,7 +237,11 @@ class Compiled:
         return getattr(self.__dict__["_function"], name)
 
     def __get__(self, instance: Any, kind: type | None = None) -> Any:
-        return self if instance is None else Method(self, instance)
+        if instance is None:
+            return self
+        method = Method(self, instance)
+        method.__doc__ = self.__doc__
+        return method
 
     def __repr__(self) -> str:
         return f"compile({self._function!r})"
