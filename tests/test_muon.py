@@ -89,11 +89,12 @@ def test_steps_are_pytorchs(options, shape):
     their = torch.optim.Muon([theirs], lr=0.02, **options)
     found = take_steps(mt, mine, ours, gradients)
     expected = take_steps(torch, their, theirs, gradients)
-    # PyTorch iterates in bfloat16, whose numbers are 1/128 apart at 1: a few roundings of an
-    # element of the orthogonal matrix, in each of the steps so far.
-    scale = 0.2 * math.sqrt(max(shape)) if options.get("adjust_lr_fn", "o")[0] == "m" else 1.3
+    # PyTorch iterates in bfloat16, whose numbers are 1/128 apart at 1. A rounding, half of that,
+    # grows with the iterations: a few 128ths of an orthogonal matrix's element for each step.
+    matched = options.get("adjust_lr_fn") == "match_rms_adamw"
+    scale = 0.2 * math.sqrt(max(shape)) if matched else math.sqrt(max(1, shape[0] / shape[1]))
     step = np.arange(1, len(gradients) + 1)[:, None, None]
-    assert (np.abs(found - expected) <= 0.02 * scale * step * 5 / 128).all()
+    assert (np.abs(found - expected) <= 0.02 * scale * step * 8 / 128).all()
     buffer, their_buffer = [o.state_dict()["state"][0]["momentum_buffer"] for o in (mine, their)]
     np.testing.assert_allclose(buffer.numpy(), their_buffer.numpy(), rtol=1e-5, atol=1e-6)
     assert (

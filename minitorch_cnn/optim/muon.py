@@ -35,7 +35,7 @@ class Muon(Optimizer):
     Source: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
     https://kellerjordan.github.io/posts/muon/. Options and defaults are those of
     https://docs.pytorch.org/docs/stable/generated/torch.optim.Muon.html, which computes O in
-    bfloat16, here it has the parameters' type.
+    bfloat16; here it has the parameters' type.
 
     Raises ValueError for negative options, for coefficients that are not three, for 100 or more
     `ns_steps` and for parameters of fewer than two dimensions; RuntimeError in a compiled step
@@ -126,8 +126,9 @@ class Muon(Optimizer):
 
     def _smoothed(self, params: list[Tensor], group: dict[str, Any], memory: Any) -> list[Tensor]:
         """The gradients with their momentum, u."""
-        momentum = memory.options[1].to(params[0].dtype)  # from a buffer, so a compiled step
-        toward = 1 - momentum  # follows its changes
+        # From a buffer, that compiled steps follow its changes.
+        momentum = memory.options[1].to(params[0].dtype)
+        toward = 1 - momentum
         smoothed = []
         for p in params:
             g: Any = p._grad

@@ -70,7 +70,7 @@ class Optimizer:
     single numbers (`numbers`). One that overrides `step` alone works too.
 
     PyTorch's options `foreach`, `fused` and `capturable`, which choose between ways to compute one
-    result, are left out: a step is one launch over all parameters of a type, always. So is
+    result, are left out: a step takes all parameters of a type at once, always. So is
     `differentiable`.
 
     `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts with a `params` entry
