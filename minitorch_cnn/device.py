@@ -140,10 +140,14 @@ _observer: Observer | None = None
 
 
 def launch(device: Device, name: str, *args: Any) -> None:
-    """Run a kernel: input buffers, output buffers, then plain parameters."""
+    """Run a kernel: input buffers, output buffers, then plain parameters.
+
+    A recorder may put it off.
+    """
     function = device._kernels.get(name) or device.kernel(name)
-    if record.recorder is not None and record.is_recording():
-        record.recorder.launched(device, name, args)
+    recorder = record.recorder
+    if recorder is not None and record.is_recording() and recorder.launched(device, name, args):
+        return
     if _observer is None:
         function(*args)
         return

@@ -34,9 +34,12 @@ class Recorder:
         """By id: a leaf, whether its gradient was read before it was written, and that gradient."""
         self.modes: dict[int, tuple[Any, bool]] = {}
         """By id: a module that was called, and whether it was in training mode."""
+        self.foreseen = 0
+        """How often `structure` went up for what the step takes into account already."""
 
-    def launched(self, device: Any, name: str, args: tuple[Any, ...]) -> None:
-        """A kernel is about to run on a device."""
+    def launched(self, device: Any, name: str, args: tuple[Any, ...]) -> bool:
+        """A kernel is about to run on a device; whether that is put off."""
+        return False
 
     def allocated(self, device: Any, buffer: Any) -> None:
         """A device made a buffer."""
@@ -110,10 +113,15 @@ def leaf(tensor: Any, read: bool) -> None:
         recorder.leaves[id(tensor)] = tensor, read, tensor._grad
 
 
-def restructured(buffer: Any = None) -> None:
+def restructured(buffer: Any = None, *, foreseen: bool = False) -> None:
     """Say that steps recorded before may take other ways now, unless all that changed is a tensor
-    with a buffer that the step itself made."""
+    with a buffer that the step itself made.
+
+    It is `foreseen` if the step that is being recorded takes the new way already.
+    """
     global structure
-    if buffer is not None and recorder is not None and is_recording() and recorder.made(buffer):
-        return
+    if recorder is not None and is_recording():
+        if buffer is not None and recorder.made(buffer):
+            return
+        recorder.foreseen += foreseen
     structure += 1

@@ -8,6 +8,7 @@ import pytest
 import minitorch_cnn as mt
 import minitorch_cnn.nn.functional as F
 from minitorch_cnn import nn, optim
+from minitorch_cnn.device import cpu
 
 from .test_compile import Net, Trainer, images, plans, same
 
@@ -149,6 +150,98 @@ def test_a_step_whose_loss_ends_in_an_operation_that_keeps_nothing_is_repeated(l
         loss = step(mt.ones(4, 3))
         assert loss.item() == getattr(net(mt.ones(4, 3)) ** 2, last)().item()
     assert len(calls) == 1
+
+
+def test_the_first_call_makes_the_launches_that_repeat_it(monkeypatch):
+    x, y = images(4)
+    expected = Trainer().step(x, y)
+    step = mt.compile(Trainer().step)
+
+    def refuse(*args):
+        raise AssertionError("relu is a part of pooling")
+
+    for name in ("activation.relu", "activation.relu_grad"):
+        assert name in cpu._kernels
+        monkeypatch.setitem(cpu._kernels, name, refuse)
+    same([step(x, y)], [expected])
+
+
+@pytest.mark.parametrize("options", [{"lr": 0.1}, {"lr": 0.1, "momentum": 0.9}, {}])
+def test_a_step_that_makes_its_optimizers_state_is_repeated(options):
+    trainer = Trainer(optimizer=optim.SGD if options else optim.Adam, **options)
+    calls = []
+
+    @mt.compile
+    def step(x, y):
+        calls.append(x)
+        return trainer.step(x, y)
+
+    for i in range(3):
+        step(*images(4, i))
+    assert len(calls) == 1
+
+
+def test_a_first_step_unlike_the_others_is_not_repeated():
+    def steps(compiled):
+        w = mt.ones(3, requires_grad=True)
+        optimizer = optim.SGD([w], lr=0.1, momentum=0.9, dampening=0.5)
+
+        def step(x):
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+
+        step = mt.compile(step) if compiled else step
+        for i in range(4):
+            step(mt.full((3,), i + 1.0))
+        return [w, *optimizer.state[w].values()]
+
+    same(steps(True), steps(False))
+
+
+def test_what_a_function_did_before_it_raised_is_done():
+    def f(x, y):
+        x.add_(1)
+        z = x * y  # nobody holds it when the next line raises
+        y.copy_(z + z)
+        del z
+        raise ValueError("no more")
+
+    found = []
+    for function in (f, mt.compile(f)):
+        x, y = mt.ones(3), mt.full((3,), 5.0)
+        with pytest.raises(ValueError, match="no more"):
+            function(x, y)
+        found.append([x, y])
+    same(*found)
+
+
+@pytest.mark.parametrize("has_gradients", [False, True])
+def test_a_first_call_that_a_kernel_refuses_leaves_training_as_it_was(has_gradients):
+    good, (x, _) = images(4), images(4, 1)
+    bad = x, mt.full((4,), 10)
+
+    def trained(compiled, refused):
+        trainer = Trainer()
+        step = mt.compile(trainer.step) if compiled else trainer.step
+        if has_gradients:
+            F.cross_entropy(trainer.net(x), mt.zeros(4, dtype=mt.int64)).backward()
+        before = [p.grad for p in trainer.net.parameters()]
+        if refused:
+            with pytest.raises(IndexError, match="target 10 is out of bounds for 10 classes"):
+                step(*bad)
+            found = [p.grad for p in trainer.net.parameters()]
+            assert all(a is b for a, b in zip(found, before, strict=True))
+        return [step(*good) for _ in range(3)] + trainer.state()
+
+    same(trained(True, True), trained(False, False))
+
+
+def test_launches_are_observed_as_the_function_makes_them():
+    x = mt.ones(3)
+    with mt.profiler.profile() as profile:
+        mt.compile(F.relu)(x)
+    assert [event.key for event in profile.events()] == ["activation.relu"]
 
 
 def test_no_grad_is_part_of_the_signature():

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import minitorch_cnn
-from minitorch_cnn import ahead
+from minitorch_cnn import ahead, compile
 from minitorch_cnn.kernels import helper, threads
 from minitorch_cnn.kernels.claim import Claim, Elsewhere
-from minitorch_cnn.kernels.jit import KernelCache, captured
+from minitorch_cnn.kernels.jit import KernelCache
 from minitorch_cnn.kernels.tasks import compile_call
 
 PACKAGE = Path(minitorch_cnn.__file__).parent
@@ -226,7 +226,7 @@ def test_the_helper_compiles_into_the_cache(tmp_path):
     program = """
         import json, sys
         from minitorch_cnn import ahead, relu, ones
-        ahead.training_step = lambda: relu(ones(8))
+        ahead.training_step = lambda: (relu, [ones(8)])
         ahead.main()
     """
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -238,13 +238,60 @@ def test_the_helper_compiles_into_the_cache(tmp_path):
     assert entry.name.startswith("activation.relu-serial")
 
 
-def test_the_helper_knows_all_that_a_training_step_needs(monkeypatch):
-    with captured(computing=True) as calls:
-        ahead.training_step()
-    for call in calls:
-        compile_call(call)
+@pytest.mark.parametrize("repeated", [False, True])
+def test_the_helper_knows_all_that_a_training_step_needs(repeated, monkeypatch):
+    for call in ahead.repeated_calls() if repeated else ahead.plain_calls():
+        compile_call(call, chained=repeated)
     monkeypatch.setattr(KernelCache, "load_overload", None)  # nothing asks for more
-    ahead.training_step()
+    step, batch = ahead.training_step()
+    if repeated:
+        step = compile(step)
+    step(*batch)
+
+
+@needs_locks
+@pytest.mark.parametrize("told", [False, True])
+def test_the_helper_compiles_for_repeated_steps_once_told(told, tmp_path):
+    program = """
+        from minitorch_cnn import ahead, ones, relu, tanh
+        from minitorch_cnn.nn.functional import gelu
+        from minitorch_cnn.kernels.jit import captured
+
+        def calls(act, x=ones(8)):
+            with captured() as noted:
+                act(gelu(x))
+            return noted
+
+        ahead.plain_calls, ahead.repeated_calls = lambda: calls(relu), lambda: calls(tanh)
+        ahead.main()
+    """
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, env=env
+    ) as process:
+        if told:
+            process.stdin.write(b"r")
+            process.stdin.flush()
+        assert process.wait() == 0
+    kernels = {entry.name.split("-")[0].split(".")[1] for entry in tmp_path.rglob("*.nbc")}
+    assert kernels == {"gelu", "tanh" if told else "relu"}
+
+
+@pytest.mark.parametrize("first", ["told", "started"])
+def test_the_helper_is_told_once(first, monkeypatch):
+    read, line = os.pipe()
+    monkeypatch.setattr(helper, "_line", None)
+    monkeypatch.setattr(helper, "_repeated", False)
+    if first == "started":
+        helper._connect(line)
+    helper.steps_are_repeated()
+    if first == "told":
+        helper._connect(line)
+    helper.steps_are_repeated()
+    assert os.read(read, 8) == b"r"
+    os.close(read)
+    helper._tell()  # nobody is there any more
+    os.close(line)
 
 
 @needs_locks

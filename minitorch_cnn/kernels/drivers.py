@@ -192,6 +192,8 @@ def prepare(kind: Any, function: Callable[..., None], args: Sequence[Any]) -> Ca
     These have arrays of the same shapes, strides and types, and equal options; what is written
     shares memory with nothing else.
     """
+    if capturing is not None and capturing.here():
+        return function  # what it comes to is noted
     runs = workspace.prepared.runs
     if len(runs) >= MOST_PREPARED:
         runs.clear()

@@ -114,11 +114,11 @@ def on_parts(compiled: Any, threads: int, args: Sequence[Any]) -> Callable[..., 
     return three if arrays == len(args) == 3 else many
 
 
-def compile_call(call: Call) -> None:
-    """Compile what a call noted by `captured` needs, unless it is compiled already."""
+def compile_call(call: Call, chained: bool = False) -> None:
+    """Compile what a call noted by `captured` needs, alone or in a chain, unless it is already."""
     if call.threads and not call.flat:
         compiled_for(call.compiled, (0, 1, *call.args))
-        if call.threads > 1:
+        if call.threads > 1 and not chained:
             region()
             compiled_for(_call_on_threads, (0, 0, call.threads, call.args))
     else:

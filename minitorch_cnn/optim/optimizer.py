@@ -136,7 +136,9 @@ class Optimizer:
     def _prepare(self, params: Iterable[Tensor], group: dict[str, Any]) -> None:
         """Make the state of parameters that have none."""
         for p in params:
-            if not (state := self.state[p]):
+            if state := self.state[p]:
+                continue
+            with record.apart():  # a recorded step finds it there
                 for name in self.numbers:
                     state[name] = tensor(self._start(name, group), dtype=float32, device=p.device)
                 for name in filter(None, self._moments(group)):
@@ -197,7 +199,7 @@ class Optimizer:
         buffers = [t._buffer for column in tensors for t in column]
         if len(buffers) != len(memory.buffers) or any(map(is_not, buffers, memory.buffers)):
             self._refuse(params, moments, steps)
-            record.restructured()
+            record.restructured(foreseen=True)
             memory.adopt(tensors)
         values, columns = params, memory.columns
         if not memory.contiguous:
@@ -473,11 +475,13 @@ class _Memory:
         if options == self._options:
             return
         values = optimizer._hyper(group)
-        if self._hyper is None:
-            self._hyper = tensor(values, dtype=float64, device=p.device)
-        elif values != self._values:
+        if values != self._values:
             with no_grad(), record.apart():
-                self._hyper.copy_(tensor(values, dtype=float64, device=p.device))
+                new = tensor(values, dtype=float64, device=p.device)
+                if self._hyper is None:
+                    self._hyper = new
+                else:
+                    self._hyper.copy_(new)
         self._values = values
         # A list may change and stay itself: so it is kept as what no list equals.
         self._options = [tuple(o) if isinstance(o, list) else o for o in options]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .. import record
 from ..ops.creation import zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, check_number
@@ -72,8 +73,10 @@ class SGD(Optimizer):
         if any(fresh):
             for p, state, new in zip(params, states, fresh):
                 if new:
-                    state["momentum_buffer"] = zeros_like(p).contiguous()
+                    with record.apart():  # a recorded step finds it there
+                        state["momentum_buffer"] = zeros_like(p).contiguous()
             if group["dampening"] != 0:  # the first gradient enters whole
+                record.restructured()
                 first = [p for p, new in zip(params, fresh) if new]
                 params = [p for p, new in zip(params, fresh) if not new]
                 self._step(first, {**group, "dampening": 0}, type(memory)())

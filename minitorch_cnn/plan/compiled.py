@@ -1,45 +1,45 @@
 """compile: record the launches of a function once, then repeat them without its Python code.
 
-The first call with arguments of some shapes runs the function and notes every launch: the kernel's
-name, and of each buffer which piece of memory it shows. Memory that nobody holds after the call is
-laid out anew, pieces that are never needed at the same time in the same place, and the launches are
-compiled into one call. Later calls repeat that.
+The first call with arguments of some shapes runs the function and notes every launch, instead of
+making it: the kernel's name, and of each buffer which piece of memory it shows. Memory that nobody
+holds after that is laid out anew, pieces that are never needed at the same time in the same place,
+and the launches are compiled into one call. It is made, and later calls repeat it. So kernels that
+only the unfused step would need are never compiled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import record
 from ..autograd.graph import is_grad_enabled
-from ..device import Device
+from ..device import Device, launch, observed
 from ..dtypes import get_default_dtype
-from ..kernels import precision, threads
-from ..memory import Foreign, address, part
+from ..kernels import helper, precision, threads
+from ..memory import Foreign, address
 from ..printing import aligned
 from ..tensor import Tensor
 from .again import made_again
 from .fuse import fuse
 from .halves import Entrances, Halves, Recorder
-from .layout import lay_out
+from .layout import keep_held, lay_out, placed
 from .order import independent_first
 from .recorder import (
     Conditions,
     Launch,
-    Slot,
     StepRecorder,
     arrays_of,
     bytes_of,
     recording,
     shown_shapes,
-    with_arrays,
 )
 from .results import Made, with_tensors
 
@@ -60,11 +60,7 @@ class Plan(Conditions):
         self._repeated = recorder.repeated
         self._leaves = [(t, t._grad) for t, _, _ in recorder.leaves.values()]
         roots = recorder.roots
-        for root in roots:
-            if not root.input:
-                root.memory = root.weak()  # what somebody holds stays where it is
-        self.launches = made_again(independent_first(fuse(recorder.launches, roots)), roots)
-        self.nbytes = lay_out(roots, self.launches)
+        self.launches, self.nbytes = settled(recorder)
         """Bytes of the memory that launches pass on to each other."""
 
         self._roots = roots
@@ -79,16 +75,11 @@ class Plan(Conditions):
         self, device: Device, launches: Sequence[Launch], inputs: Sequence[Any]
     ) -> Callable[[Sequence[Any]], None]:
         """A function of inputs that makes launches, which follow each other on a device."""
-        calls = [(name, with_arrays(args, self._array)) for _, name, args in launches]
+        calls = [(name, placed(args, self._roots)) for _, name, args in launches]
         if self._home is device or not any([isinstance(b, Foreign) for b in inputs]):
             return device.bind(calls, inputs)
         step = device.bind(calls, ())  # it can't look at another device's memory
         return lambda buffers: step(())
-
-    def _array(self, slot: Any) -> Any:
-        if not isinstance(slot, Slot):
-            return slot
-        return part(self._roots[slot.root].memory, *slot[1:])
 
     def explain(self, inputs: Sequence[Tensor], repeats: int) -> str:
         """Run the launches one by one so many times; a table of them and of what each took."""
@@ -117,15 +108,44 @@ class Plan(Conditions):
         """Repeat the launches on other inputs; the result, in memory of its own unless `reuse`."""
         for action in self._repeated:
             action()
+        self.launch(inputs)
+        for t, g in self._leaves:
+            t._grad = g
+        return self.result(inputs, reuse)
+
+    def launch(self, inputs: Sequence[Tensor]) -> None:
+        """Make the launches."""
         buffers = [t._buffer for t in inputs]
         for step in self._steps:
             step(buffers)
-        for t, g in self._leaves:
-            t._grad = g
+
+    def result(self, inputs: Sequence[Tensor], reuse: bool) -> Any:
+        """What they made, in memory of its own unless `reuse`."""
         result = self._result
         if type(result) is Made:
             return result.tensor(inputs, reuse)
         return with_tensors(result, lambda made: made.tensor(inputs, reuse), Made)
+
+
+def settled(recorder: StepRecorder) -> tuple[list[Launch], int]:
+    """The launches that repeat what was recorded, and bytes of the memory, laid out now, that they
+    pass on to each other."""
+    roots = recorder.roots
+    keep_held(roots)
+    launches = made_again(independent_first(fuse(recorder.launches, roots)), roots)
+    return launches, lay_out(roots, launches)
+
+
+def repeating_launches(
+    function: Callable[..., Any], args: Sequence[Tensor]
+) -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
+    """The kernels, with their arguments, that would repeat a function, of which none is launched
+    now."""
+    recorder = StepRecorder([t._buffer for t in args], puts_off=True)
+    with recording(recorder):
+        function(*args)
+    launches, _ = settled(recorder)
+    return [(on.kernel(name), placed(given, recorder.roots)) for on, name, given in launches]
 
 
 # ---------------------------------------------------------------------- arguments and results
@@ -185,6 +205,37 @@ def has_history(t: Tensor) -> bool:
                 seen.add(id(edge[0]))
                 nodes.append(edge[0])
     return True
+
+
+# ---------------------------------------------------------------------- the first call
+
+
+def catch_up(recorder: Recorder) -> None:
+    """Make the launches that were put off, one by one, as the function would have; from now on
+    none is."""
+    if not recorder.puts_off:
+        return
+    recorder.puts_off = False
+    roots = recorder.roots
+    keep_held(roots)
+    lay_out(roots, recorder.launches)
+    with unchanged_if_it_fails(recorder):
+        for device, name, args in recorder.launches:
+            launch(device, name, *placed(args, roots))
+    for root in roots:
+        if not root.input:
+            root.memory = None
+
+
+@contextlib.contextmanager
+def unchanged_if_it_fails(recorder: Recorder) -> Iterator[None]:
+    """If what was put off raises, leaves have the gradients that they had: no others were made."""
+    try:
+        yield
+    except BaseException:
+        for leaf, _, before in recorder.leaves.values():
+            leaf._grad = before
+        raise
 
 
 # ---------------------------------------------------------------------- the public function
@@ -286,7 +337,7 @@ class Compiled:
         It calls the function, and again `repeats` times launch by launch: a training step trains.
         """
         self(*args, **kwargs)
-        self(*args, **kwargs)  # the first call of a step may only set up its optimizer
+        self(*args, **kwargs)  # the first may be unlike the others
         inputs: list[Tensor] = []
         key = signature((args, kwargs), inputs), surroundings()
         for plan in self._plans.get(key, ()):
@@ -302,25 +353,37 @@ class Compiled:
         inputs: list[Tensor],
         forgotten: int,
     ) -> Any:
-        recorder, before = Recorder([t._buffer for t in inputs]), record.structure
-        entrances = Entrances(inputs)
+        # Who observes launches is to see those that the function makes.
+        recorder = Recorder([t._buffer for t in inputs], puts_off=not observed())
+        before, entrances = record.structure, Entrances(inputs)
         args, kwargs = entrances.inside((args, kwargs))
-        with recording(recorder):
-            result = self._function(*args, **kwargs)
+        try:
+            with recording(recorder):
+                result = self._function(*args, **kwargs)
+        except BaseException:
+            catch_up(recorder)
+            raise
         results: list[Tensor] = []
         with_tensors(result, results.append)
         plan: Plan | Halves | None = None
         differentiable = any([has_history(t) for t in results])
-        if record.structure != before:  # an optimizer made its state, say: the next call goes
-            return entrances.outside(result)  # another way
+        goes_another_way = record.structure != before + recorder.foreseen
+        if differentiable or entrances.aliases or goes_another_way:
+            catch_up(recorder)
+        if goes_another_way:  # the next time
+            return entrances.outside(result)
         if differentiable:
             plan = Halves.of(recorder, result, entrances)
             result = entrances.outside(result) if plan is None else plan.first(forgotten)
         elif entrances.aliases:
             result = entrances.outside(result)
         else:
-            plan = Plan(recorder, result, inputs)
-            result = with_tensors(plan._result, lambda made: made.tensor(inputs, self._reuse), Made)
+            helper.steps_are_repeated()
+            with unchanged_if_it_fails(recorder):
+                plan = Plan(recorder, result, inputs)
+                if recorder.puts_off:
+                    plan.launch(inputs)
+            result = plan.result(inputs, self._reuse)
         for other, plans in [*self._plans.items()]:  # those that can never fit again
             plans[:] = [p for p in plans if p is None or p.structure == record.structure]
             if not plans:
@@ -355,10 +418,12 @@ class Method(functools.partial[Any]):
 def compile(model: Any = None, *, reuse_results: bool = False, disable: bool = False) -> Any:
     """Make a function of tensors faster: a training step, a module, or anything else.
 
-    The first call with arguments of certain shapes and types runs the function and notes which
-    kernels it launches; later calls launch the same kernels on the new arguments, without the
-    function's Python code: no graph is built, nothing allocated. A whole training step, with
-    `zero_grad`, `backward` and the optimizer's `step` in it, gains most.
+    The first call with arguments of certain shapes and types runs the function, notes which
+    kernels it launches, and launches them once it has returned; later calls launch the same
+    kernels on the new arguments, without the function's Python code: no graph is built, nothing
+    allocated. A whole training step, with `zero_grad`, `backward` and the optimizer's `step` in
+    it, gains most. What a kernel refuses, such as a label that is no class, is raised then, and
+    gradients are what they were before the call.
 
     What changes from step to step is honoured: learning rates and other options of optimizers,
     counts of steps, random numbers, running statistics. So are other shapes, other modes of

@@ -22,13 +22,13 @@ from ..autograd import graph
 from ..autograd.op import Op
 from ..device import cpu, launch
 from ..dtypes import DType
-from ..memory import address, part
+from ..memory import address
 from ..tensor import Tensor, wrap
 from .again import made_again
 from .fuse import fuse
-from .layout import lay_out
+from .layout import keep_held, lay_out, placed
 from .order import independent_first
-from .recorder import Conditions, Launch, Root, Slot, StepRecorder, recording, with_arrays
+from .recorder import Conditions, Launch, Root, Slot, StepRecorder, recording
 from .results import Made, with_tensors
 
 __all__ = ["Entrances", "Halves", "Recorder"]
@@ -43,8 +43,8 @@ TURN = Launch(cpu, "", ())
 class Recorder(StepRecorder):
     """Notes the launches of a call, and later those of the way back."""
 
-    def __init__(self, inputs: Sequence[Any]) -> None:
-        super().__init__(inputs)
+    def __init__(self, inputs: Sequence[Any], puts_off: bool = False) -> None:
+        super().__init__(inputs, puts_off)
         self.arguments = len(inputs)
         self.back = self.unfit = False
 
@@ -328,9 +328,7 @@ class Halves(Conditions):
     ) -> None:
         """Lay out and bind the launches of both ways."""
         roots = recorder.roots
-        for root in roots:
-            if not root.input:
-                root.memory = root.weak()
+        keep_held(roots)
         held = [r.root for r in self._differentiable()]
         self._made: list[tuple[int, tuple[int, ...], DType]] = []
         copied = []
@@ -365,17 +363,14 @@ class Halves(Conditions):
         self.launches = [*there, *back]
         self.nbytes = lay_out(roots, self.launches)
 
-        def array(slot: Any) -> Any:
-            return part(roots[slot.root].memory, *slot[1:]) if isinstance(slot, Slot) else slot
-
         def bound(launches: Sequence[Launch], stand_ins: Sequence[Any]) -> Any:
-            calls = [(name, with_arrays(args, array)) for _, name, args in launches]
+            calls = [(name, placed(args, roots)) for _, name, args in launches]
             return cpu.bind(calls, stand_ins)
 
         stand_ins = [roots[n].memory for n in given]
         self._there = bound(there, stand_ins[: recorder.arguments])
         self._again = bound(back, stand_ins)
-        self._copied = [(i, array(slot), dtype) for i, slot, dtype in copied]
+        self._copied = [(i, *placed((slot,), roots), dtype) for i, slot, dtype in copied]
         parameters = [p for m in self._modules for p in m._parameters.values() if p is not None]
         counters = self.watched + [p._counter for p in parameters]
         self.watched = [*{id(counter): counter for counter in counters}.values()]

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 
 from ..memory import address, part
-from .recorder import Launch, Root, slots
+from .recorder import Launch, Root, Slot, slots, with_arrays
 
-__all__ = ["lay_out", "lifetimes"]
+__all__ = ["keep_held", "lay_out", "lifetimes", "placed"]
 
 ALIGNMENT = 64
+
+
+def keep_held(roots: Sequence[Root]) -> None:
+    """Leave what somebody holds where it is; the others have no place yet."""
+    for root in roots:
+        if not root.input:
+            root.memory = root.weak()
 
 
 def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
@@ -32,6 +39,15 @@ def lay_out(roots: Sequence[Root], launches: Sequence[Launch]) -> int:
             )
         ]
     )
+
+
+def placed(args: tuple[Any, ...], roots: Sequence[Root]) -> tuple[Any, ...]:
+    """A launch's arguments with the arrays that its slots are, once all is laid out."""
+
+    def array(a: Any) -> Any:
+        return part(roots[a.root].memory, *a[1:]) if isinstance(a, Slot) else a
+
+    return with_arrays(args, array)
 
 
 def _place(device: Any, numbers: list[int], roots: Sequence[Root], first: Any, last: Any) -> int:

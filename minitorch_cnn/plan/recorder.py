@@ -92,17 +92,19 @@ def _nobody() -> None:
 
 
 class StepRecorder(record.Recorder):
-    """Notes launches, and the memory that they show."""
+    """Notes launches, and the memory that they show; whether it puts them off."""
 
-    def __init__(self, inputs: Sequence[Any]) -> None:
+    def __init__(self, inputs: Sequence[Any], puts_off: bool = False) -> None:
         super().__init__()
+        self.puts_off = puts_off
         self.launches: list[Launch] = []
         self.roots = [Root.given(buffer) for buffer in inputs]
         self._inputs = [(r.start, r.start + r.nbytes, i) for i, r in enumerate(self.roots)]
         self._made: dict[int, int] = {}
 
-    def launched(self, device: Device, name: str, args: tuple[Any, ...]) -> None:
+    def launched(self, device: Device, name: str, args: tuple[Any, ...]) -> bool:
         self.launches.append(Launch(device, name, with_arrays(args, self.slot)))
+        return self.puts_off
 
     def allocated(self, device: Device, buffer: Any) -> None:
         self._made[id(owner(buffer))] = len(self.roots)
