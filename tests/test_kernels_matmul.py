@@ -33,7 +33,7 @@ def shares(request, monkeypatch):
 
         return run
 
-    for name in ("by_columns", "by_rows"):
+    for name in ("by_columns", "by_columns_of_all", "by_rows"):
         monkeypatch.setattr(matmul, name, in_turns(getattr(matmul, name)))
 
 

@@ -48,9 +48,9 @@ def column_block(x, task):
 def row_exponentials(x, e, tops, totals):
     """tops = max x, e = exp(x - top), totals = sum e, of each row"""
     if x.shape[1] < LONG:
-        _short_exponentials(x, e, tops, totals)
+        short_exponentials(x, e, tops, totals)
     else:
-        _long_exponentials(x, e, tops, totals)
+        long_exponentials(x, e, tops, totals)
 
 
 @inner
@@ -78,8 +78,8 @@ def _top_of_long(x):
 
 
 @inner
-def _short_exponentials(x, e, tops, totals):
-    """_exponentials of rows of few classes: each by itself would leave much of a vector empty"""
+def short_exponentials(x, e, tops, totals):
+    """row_exponentials of rows of few classes: each by itself would leave much of a vector empty"""
     for r in range(x.shape[0]):
         top = tops[r] = _top(x[r])
         for c in range(x.shape[1]):
@@ -92,8 +92,8 @@ def _short_exponentials(x, e, tops, totals):
 
 
 @inner
-def _long_exponentials(x, e, tops, totals):
-    """_exponentials of rows"""
+def long_exponentials(x, e, tops, totals):
+    """row_exponentials of rows"""
     for r in range(x.shape[0]):
         xs, es, top = x[r], e[r], _top_of_long(x[r])
         _decays(xs, top, es)

@@ -20,10 +20,12 @@ from .lines import (
     divide_rows,
     from_top,
     less_decays,
+    long_exponentials,
     row_block,
     row_exponentials,
     row_tasks,
     row_totals,
+    short_exponentials,
 )
 
 
@@ -222,7 +224,8 @@ def cross_entropy(x, target, weight, y, total, p, ignore_index, reduction, label
     options = ignore_index, reduction, label_smoothing
     shape, target = _about(x.shape, 1), target.reshape(-1)
     x, y, total, p = x.reshape(shape), y.reshape(-1), total.reshape(-1), p.reshape(shape)
-    compiled = _cross_entropy_rows if len(shape) == 2 else _cross_entropy_columns
+    of_rows = _cross_entropy_short_rows if x.shape[1] < LONG else _cross_entropy_long_rows
+    compiled = of_rows if len(shape) == 2 else _cross_entropy_columns
     try:
         compiled(x, target, weight, y, total, p, *options)
     except IndexError:
@@ -298,20 +301,43 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
 
 
 @kernel(work=lambda x, *_: 16 * x.size)
-def _cross_entropy_rows(x, target, weight, y, total, p, ignore_index, reduction, label_smoothing):
-    """cross_entropy of rows; IndexError for a label that is neither a class nor ignored"""
+def _cross_entropy_short_rows(
+    x, target, weight, y, total, p, ignore_index, reduction, label_smoothing
+):
+    """cross_entropy of rows of few classes; IndexError for a label neither a class nor ignored"""
     check_labels(target, x.shape[1], ignore_index)
     tops, wide = np.empty(x.shape[0], x.dtype), np.empty((2, x.shape[0]))
     totals, losses = wide[0], wide[1]
     for task in prange(row_tasks(x)):
         a, b = row_block(x, task)
-        row_exponentials(x[a:b], p[a:b], tops[a:b], totals[a:b])
-        divide_rows(p[a:b], totals[a:b])
-        for r in range(a, b):
-            label, losses[r] = target[r], 0.0
-            if label != ignore_index:
-                losses[r] = _line_loss(x[r], label, weight, tops[r], totals[r], label_smoothing)
+        short_exponentials(x[a:b], p[a:b], tops[a:b], totals[a:b])
+        _row_losses(x, target, weight, p, tops, totals, losses, a, b, ignore_index, label_smoothing)
     _reduce_losses(losses, target, weight, y, total, ignore_index, reduction)
+
+
+@kernel(work=lambda x, *_: 16 * x.size)
+def _cross_entropy_long_rows(
+    x, target, weight, y, total, p, ignore_index, reduction, label_smoothing
+):
+    """cross_entropy of rows of many classes; IndexError as above"""
+    check_labels(target, x.shape[1], ignore_index)
+    tops, wide = np.empty(x.shape[0], x.dtype), np.empty((2, x.shape[0]))
+    totals, losses = wide[0], wide[1]
+    for task in prange(row_tasks(x)):
+        a, b = row_block(x, task)
+        long_exponentials(x[a:b], p[a:b], tops[a:b], totals[a:b])
+        _row_losses(x, target, weight, p, tops, totals, losses, a, b, ignore_index, label_smoothing)
+    _reduce_losses(losses, target, weight, y, total, ignore_index, reduction)
+
+
+@inner
+def _row_losses(x, target, weight, p, tops, totals, losses, a, b, ignore_index, label_smoothing):
+    """losses of the rows x[a:b], and p of these, where the exponentials are"""
+    divide_rows(p[a:b], totals[a:b])
+    for r in range(a, b):
+        label, losses[r] = target[r], 0.0
+        if label != ignore_index:
+            losses[r] = _line_loss(x[r], label, weight, tops[r], totals[r], label_smoothing)
 
 
 @kernel(work=lambda x, *_: 16 * x.size)

@@ -93,24 +93,46 @@ def product(
     # Blocks of rows of the left matrix, so small that one stays in fast memory for all panels.
     blocks = max(1, min(-(-rows // 4), rows * min(depth, TERMS) // BLOCK))
     memory = workspace("panel", threads, (TERMS + 1 + AT_ONCE) * FOUR * vector, y.dtype)
-    by_columns(threads, a, b, bias, y, memory, turn_a, turn_b, blocks, bias_of_rows)
+    one_for_all = 1 == a.shape[0] < b.shape[0] and not turn_b
+    beside = one_for_all and (bias_of_rows or bias.size == 0)
+    way = by_columns_of_all if beside else by_columns
+    way(threads, a, b, bias, y, memory, turn_a, turn_b, blocks, bias_of_rows)
 
 
 @task_kernel
 def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks, bias_of_rows):
+    """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]"""
+    memory, options = memories[thread], (turn_a, turn_b, blocks, bias_of_rows)
+    _by_columns(thread, threads, a, b, bias, y, memory, None, *options)
+
+
+@task_kernel
+def by_columns_of_all(
+    thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks, bias_of_rows
+):
+    """The same, of one a for all: the columns of all b lie side by side, as those of one matrix"""
+    memory, options = memories[thread], (turn_a, turn_b, blocks, bias_of_rows)
+    results = memory[(TERMS + 1) * FOUR * lanes(y) :]
+    _by_columns(thread, threads, a, b, bias, y, memory, results, *options)
+
+
+@inner
+def _by_columns(
+    thread, threads, a, b, bias, y, memory, results, turn_a, turn_b, blocks, bias_of_rows
+):
     """y[s,i,j] = bias[j] + sum_k a[s,i,k] b[s,k,j]; or bias[i]
 
     In tiles of four rows: in the order of blocks of rows, in these of panels, in these of rows.
-    Every thread does as many in a row as the others, counted by their vectors of columns.
+    Every thread does as many in a row as the others, counted by their vectors of columns. Where
+    columns lie side by side, there is memory for the `results` of panels that end in the next
+    matrix; else it is None, and what it is for is not compiled.
     """
     stack, rows, columns = y.shape
     depth = a.shape[1] if turn_a else a.shape[2]
-    vector, memory = lanes(y), memories[thread]
+    vector = lanes(y)
     line = memory[TERMS * FOUR * vector :]
-    results = line[FOUR * vector :]
     wide, slim = zero_tile(y, 4, FOUR), zero_tile(y, 4, 2)
-    alike = a.shape[0] == 1 and b.shape[0] == stack and not turn_b
-    side_by_side = stack if alike and (bias_of_rows or bias.size == 0) else 1
+    side_by_side = 1 if results is None else stack
     stack, across = stack // side_by_side, columns * side_by_side
     tiles, vectors = (rows + 3) // 4, (across + vector - 1) // vector
     # What wide panels leave is done in slim ones, unless these together are as wide as one more.
@@ -144,7 +166,7 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
         for part in range(parts):
             k0, k1 = part * depth // parts, (part + 1) * depth // parts
             source, at, step = b, right + k0 * columns + j, columns
-            if goes_on:
+            if results is not None and goes_on:
                 _copy_pieces(b, at, columns, j, depth, k1 - k0, some, memory, width)
             elif turn_b or some < width or rows >= MANY:
                 _copy_panel(b, right, depth, columns, k0, k1 - k0, j, some, turn_b, memory, width)
@@ -152,11 +174,11 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
                 source, at, step = memory, 0, width
             # Rows of results that go on in the next matrix are made elsewhere, some at a time.
             target, out, out_step, count, rows_here = y, to, columns, some, i1 - i0
-            if goes_on:
+            if results is not None and goes_on:
                 target, out_step, count, rows_here = results, width, width, AT_ONCE
             for i in range(i0, i1, rows_here):
                 last = min(i + rows_here, i1)
-                if goes_on:
+                if results is not None and goes_on:
                     out = -i * width
                     if k0 > 0:
                         _hand_out(y, to, columns, j, rows, i, last, some, results, width, True)
@@ -170,7 +192,7 @@ def by_columns(thread, threads, a, b, bias, y, memories, turn_a, turn_b, blocks,
                         slim, a, left + k0 * term_step, row_step, term_step, source, at, step, k0,
                         k1, of_rows, line, target, out, out_step, i, last, count,
                     )  # fmt: skip
-                if goes_on:
+                if results is not None and goes_on:
                     _hand_out(y, to, columns, j, rows, i, last, some, results, width, False)
 
 

@@ -95,7 +95,8 @@ def _plan(shape: tuple[int, ...], dims: tuple[int, ...], vector: int) -> Plan | 
         pieces = 1
     width = -(-columns // (16 * blocks)) * 16  # whole vectors
     totals = (outer if pieces > 1 else 0, pieces, columns)
-    return _sum_columns, totals, np.array((outer, summed, columns, pieces, width))
+    summing = _sum_short_columns if pieces == 1 and summed <= MANY else _sum_columns
+    return summing, totals, np.array((outer, summed, columns, pieces, width))
 
 
 def _rows(outer: int, summed: int, columns: int, size: int, vector: int) -> Plan:
@@ -253,6 +254,21 @@ def sums_of_two(x, low, high, count):
 
 
 @task_kernel
+def _sum_short_columns(thread, threads, x, y, totals, sizes, divisor):
+    """y[i,j] = sum_k x[i,k,j] / divisor over at most `MANY` rows"""
+    outer, rows, columns, wide = sizes[0], sizes[1], sizes[2], sizes[4]
+    blocks = (columns + wide - 1) // wide
+    tasks = outer * blocks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        i, block = divmod(task, blocks)
+        first = block * wide
+        width, place = min(wide, columns - first), i * columns + first
+        sum_rows(x, i * rows * columns + first, rows, columns, width, y, place)
+        if divisor != 1:
+            divide(y[place : place + width], divisor, y[place : place + width])
+
+
+@task_kernel
 def _sum_columns(thread, threads, x, y, totals, sizes, divisor):
     """totals[i,p,j] = sum_k x[i,k,j] over piece p of the column; of a whole one, divided, it is
     y[i,j]"""
@@ -266,12 +282,6 @@ def _sum_columns(thread, threads, x, y, totals, sizes, divisor):
         start, first = min(piece * length, summed), block * wide
         at, rows = (i * summed + start) * columns + first, min(length, summed - start)
         width = min(wide, columns - first)
-        if pieces == 1 and rows <= MANY:
-            place = i * columns + first
-            sum_rows(x, at, rows, columns, width, y, place)
-            if divisor != 1:
-                divide(y[place : place + width], divisor, y[place : place + width])
-            continue
         some, sums = np.empty(COLUMNS, x.dtype), np.zeros(COLUMNS)
         begin = np.int64(0)  # a mere 0 has a type of its own, for which all is compiled once more
         for k in range(0, rows, MANY):
