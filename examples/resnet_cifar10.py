@@ -77,7 +77,7 @@ def test_batches(options: argparse.Namespace) -> DataLoader:
 class Enlarged:
     """A loader's batches with images of `size` rows and columns: a network sees more in them."""
 
-    def __init__(self, loader: DataLoader, size: int) -> None:
+    def __init__(self, loader: DataLoader | CutOut, size: int) -> None:
         self.loader = loader
         self.size = (size, size)
 
@@ -87,6 +87,29 @@ class Enlarged:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for images, labels in self.loader:
             yield F.interpolate(images, self.size, mode="bilinear"), labels
+
+
+class CutOut:
+    """A loader's batches with a square of the mean colour somewhere in each image, at its edge a
+    part of one: a network has to look at more than one thing.
+
+    Source: T. DeVries, G. Taylor, "Improved regularization of convolutional neural networks with
+    cutout", arXiv:1708.04552, 2017.
+    """
+
+    def __init__(self, loader: DataLoader, side: int) -> None:
+        self.loader, self.side = loader, side
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for images, labels in self.loader:
+            pixels, side = images.numpy(), self.side
+            ends = torch.randint(1, pixels.shape[-1] + side, (len(pixels), 2)).tolist()
+            for image, (row, column) in zip(pixels, ends, strict=True):
+                image[:, max(row - side, 0) : row, max(column - side, 0) : column] = 0
+            yield images, labels
 
 
 def optimizers(model: nn.Module, options: argparse.Namespace) -> list[optim.Optimizer]:
@@ -144,7 +167,7 @@ class Training:
             optimizer.step()
         return loss
 
-    def run_epoch(self, loader: DataLoader | Enlarged) -> float:
+    def run_epoch(self, loader: DataLoader | CutOut | Enlarged) -> float:
         """Train on all batches once; returns their mean loss."""
         self.epoch += 1
         self.model.train()
@@ -235,6 +258,13 @@ def main() -> None:
         "--alternate", action="store_true", help="mirror images in turn, not at random"
     )
     parser.add_argument(
+        "--cutout",
+        type=int,
+        default=0,
+        metavar="SIDE",
+        help="cut a square of so many pixels' side out of each training image, default: none",
+    )
+    parser.add_argument(
         "--enlarged",
         type=int,
         default=0,
@@ -270,6 +300,8 @@ def main() -> None:
     while training.epoch < options.epochs:
         started = time.perf_counter()
         train, test = images.batches(training.epoch + 1), test_loader
+        if options.cutout:
+            train = CutOut(train, options.cutout)
         if training.epoch >= options.epochs - options.enlarged:
             train, test = (
                 Enlarged(train, options.enlarged_size),

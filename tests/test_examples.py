@@ -153,6 +153,7 @@ def test_resnet_reports_every_epoch(run, cifar):
         (("--padding", 8), 1),
         (("--padding-mode", "reflect"), 1),
         (("--alternate",), 1),
+        (("--cutout", 8), 1),
         (("--enlarged", 1), 2),
         (("--enlarged", 2, "--enlarged-size", 33), 1),
     ],
@@ -175,6 +176,27 @@ def test_images_are_mirrored_in_every_other_epoch(run):
         for n in mirrored:
             expected[n] = np.stack([row[::-1] for row in images[n]])
         np.testing.assert_array_equal(half_mirrored(images, first), expected)
+
+
+@pytest.mark.parametrize("side", [1, 3, 9])
+def test_a_square_is_cut_out_of_each_image(side, run):
+    cut_out = runpy.run_path(str(EXAMPLES / "resnet_cifar10.py"))["CutOut"]
+    batches = [(torch.ones(50, 2, 5, 5), torch.arange(50)) for _ in range(4)]
+    loader = cut_out(batches, side)
+    torch.manual_seed(0)
+    reached = np.zeros((5, 5), bool)
+    for images, labels in loader:
+        assert labels.tolist() == [*range(50)]
+        for image in images.numpy():
+            holes = image[0] == 0
+            np.testing.assert_array_equal(image, np.broadcast_to(~holes, image.shape))
+            rows, columns = (np.flatnonzero(holes.any(axis)) for axis in (1, 0))
+            assert holes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+            for lines in (rows, columns):  # shorter than the side at an edge alone
+                assert len(lines) == side or (len(lines) < side and {0, 4} & {*lines})
+            reached |= holes
+    assert reached.all()
+    assert len(loader) == 4
 
 
 def test_images_are_enlarged_between_their_pixels(run):
