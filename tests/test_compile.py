@@ -604,3 +604,27 @@ def test_explain_lists_launches():
     assert [line.split()[0] for line in lines[1:-1]] == [launch.name for launch in launches]
     shares = [float(line.split()[-1].rstrip("%")) for line in lines[1:-1]]
     assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
+
+
+class Changing(nn.Module):
+    def forward(self, x):
+        self.scale = nn.Parameter(mt.ones(3))
+        return (x * self.scale).detach()
+
+
+LINE = mt.ones(3)
+NOT_REPEATED = {
+    "what decides the launches, a module's structure, say, changes": (Changing(), [LINE]),
+    "arguments or results have history": (nn.Linear(3, 2), [LINE]),
+    "an argument is not contiguous": (mt.add, [mt.ones(2, 3).t(), 1]),
+    "an argument that requires grad is a view": (mt.neg, [mt.ones(3).requires_grad_().view(3)]),
+    "arguments share memory": (mt.add, [LINE[:2], LINE[1:]]),
+    "an argument can't be compared": (lambda x, other: x + 1, [LINE, bytearray()]),
+}
+
+
+@pytest.mark.parametrize(("why", "call"), NOT_REPEATED.items(), ids=list(NOT_REPEATED))
+def test_explain_says_why_a_call_is_not_repeated(why, call):
+    function, arguments = call
+    with pytest.raises(RuntimeError, match=f"not repeated but run anew: {why}"):
+        mt.compile(function).explain(*arguments, repeats=1)

@@ -191,6 +191,17 @@ def overlap(inputs: Sequence[Tensor]) -> bool:
     return any([a + size > b for (a, size), (b, _) in itertools.pairwise(ranges)])
 
 
+def unfit(inputs: Sequence[Tensor]) -> str:
+    """What stands in the way of repeating calls with such arguments, if anything does."""
+    if any([not t._buffer.flags.c_contiguous for t in inputs]):
+        return "an argument is not contiguous"
+    if any([t.device is not inputs[0].device for t in inputs]):
+        return "arguments are on several devices"
+    if any([t.requires_grad and t._origin is not None for t in inputs]):
+        return "an argument that requires grad is a view"
+    return "arguments share memory" if overlap(inputs) else ""
+
+
 def has_history(t: Tensor) -> bool:
     """Whether somebody could still call `backward` on a tensor: a node before it that let go of
     what its rule needs would raise. One that needs nothing, such as a sum's, does not tell."""
@@ -308,10 +319,7 @@ class Compiled:
             key = signature((args, kwargs), inputs), surroundings()
         except TypeError:
             return self._function(*args, **kwargs)
-        unfit = any([not t._buffer.flags.c_contiguous for t in inputs])
-        unfit = unfit or any([t.device is not inputs[0].device for t in inputs])
-        unfit = unfit or any([t.requires_grad and t._origin is not None for t in inputs])
-        if unfit or record.is_recording() or overlap(inputs):
+        if record.is_recording() or unfit(inputs):
             return self._function(*args, **kwargs)
         with self._lock:
             forgotten = 0
@@ -339,11 +347,21 @@ class Compiled:
         self(*args, **kwargs)
         self(*args, **kwargs)  # the first may be unlike the others
         inputs: list[Tensor] = []
-        key = signature((args, kwargs), inputs), surroundings()
-        for plan in self._plans.get(key, ()):
-            if isinstance(plan, Plan) and plan.fits():
-                return plan.explain(inputs, repeats)
-        raise RuntimeError("explain: calls with these arguments are not repeated but run anew")
+        why = "what decides the launches, a module's structure, say, changes in each of them"
+        try:
+            key = signature((args, kwargs), inputs), surroundings()
+        except TypeError as error:
+            why = f"an argument can't be compared with those of other calls ({error})"
+        else:
+            for plan in self._plans.get(key, ()):
+                if not isinstance(plan, Plan):
+                    why = "arguments or results have history; compile a step with its backward"
+                elif plan.fits():
+                    return plan.explain(inputs, repeats)
+            why = unfit(inputs) or why
+        raise RuntimeError(
+            f"explain: calls with these arguments are not repeated but run anew: {why}"
+        )
 
     def _record(
         self,
