@@ -261,8 +261,11 @@ def main() -> None:
         "--cutout",
         type=int,
         default=0,
-        metavar="SIDE",
-        help="cut a square of so many pixels' side out of each training image, default: none",
+        metavar="N",
+        help="cut a square out of each training image in the last N epochs, default: %(default)s",
+    )
+    parser.add_argument(
+        "--cutout-side", type=int, default=8, help="of the square, in pixels, default: %(default)s"
     )
     parser.add_argument(
         "--enlarged",
@@ -300,8 +303,8 @@ def main() -> None:
     while training.epoch < options.epochs:
         started = time.perf_counter()
         train, test = images.batches(training.epoch + 1), test_loader
-        if options.cutout:
-            train = CutOut(train, options.cutout)
+        if training.epoch >= options.epochs - options.cutout:
+            train = CutOut(train, options.cutout_side)
         if training.epoch >= options.epochs - options.enlarged:
             train, test = (
                 Enlarged(train, options.enlarged_size),
