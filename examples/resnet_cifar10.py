@@ -10,8 +10,8 @@ each, from which --resume goes on as if nothing had stopped it.
 A recipe for few epochs:
 
     python examples/resnet_cifar10.py --root data --epochs 30 --schedule linear --lr 0.2 \\
-        --nesterov --weight-decay 5e-4 --muon 0.03 --label-smoothing 0.1 --padding-mode reflect \\
-        --alternate --mirror
+        --nesterov --weight-decay 5e-4 --muon 0.02 --muon-decay 0.05 --label-smoothing 0.1 \\
+        --padding-mode reflect --alternate --mirror
 """
 
 from __future__ import annotations
