@@ -300,6 +300,10 @@ def _nll_loss_grad(gy, target, weight, total, gx, ignore_index, reduction, label
                 gx[n, label, s] -= (1 - label_smoothing) * grad * _label_weight(weight, label)
 
 
+# Numba spreads a `prange` over threads only where it stands in the kernel itself: so the two for
+# rows repeat their frame, and share `_row_losses`.
+
+
 @kernel(work=lambda x, *_: 16 * x.size)
 def _cross_entropy_short_rows(
     x, target, weight, y, total, p, ignore_index, reduction, label_smoothing
@@ -319,7 +323,7 @@ def _cross_entropy_short_rows(
 def _cross_entropy_long_rows(
     x, target, weight, y, total, p, ignore_index, reduction, label_smoothing
 ):
-    """cross_entropy of rows of many classes; IndexError as above"""
+    """cross_entropy of rows of many classes; IndexError for a label neither a class nor ignored"""
     check_labels(target, x.shape[1], ignore_index)
     tops, wide = np.empty(x.shape[0], x.dtype), np.empty((2, x.shape[0]))
     totals, losses = wide[0], wide[1]
